@@ -1,0 +1,96 @@
+"""wscodec: a WebSocket codec whose hot paths are compiled, with a pure-Python fallback (RFC 6455).
+
+Floor: the roof. Importing it imports no asyncio; the network layer is `wscodec.asyncio`.
+"""
+
+from __future__ import annotations
+
+from ._backend import (
+    Utf8Validator,
+    apply_mask,
+    apply_mask_inplace,
+    backend,
+    build_header,
+    decode_utf8,
+    is_valid_utf8,
+    kernels,
+    parse_header,
+    use_kernel,
+)
+from ._version import __version__
+from .connection import Connection
+from .errors import (
+    BadRequest,
+    BadResponse,
+    BadStatus,
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    HandshakeError,
+    HeadTooBig,
+    InvalidUtf8,
+    MessageTooBig,
+    MethodRefused,
+    OriginRefused,
+    ProtocolError,
+    TooManyFragments,
+    VersionRefused,
+    WebSocketError,
+)
+from .events import Close, Event, Fragment, Frame, Ping, Pong
+from .frames import FrameDecoder, encode_frame
+from .handshake import ClientHandshake, ServerHandshake
+from .messages import Decoder, Encoder, encode, encode_many
+from .spec import CloseCode, Header, Opcode, Role, State
+
+__all__ = [
+    "BadRequest",
+    "BadResponse",
+    "BadStatus",
+    "ClientHandshake",
+    "Close",
+    "CloseCode",
+    "ConcurrencyError",
+    "Connection",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Decoder",
+    "Encoder",
+    "Event",
+    "Fragment",
+    "Frame",
+    "FrameDecoder",
+    "HandshakeError",
+    "HeadTooBig",
+    "Header",
+    "InvalidUtf8",
+    "MessageTooBig",
+    "MethodRefused",
+    "Opcode",
+    "OriginRefused",
+    "Ping",
+    "Pong",
+    "ProtocolError",
+    "Role",
+    "ServerHandshake",
+    "State",
+    "TooManyFragments",
+    "Utf8Validator",
+    "VersionRefused",
+    "WebSocketError",
+    "__version__",
+    "apply_mask",
+    "apply_mask_inplace",
+    "backend",
+    "build_header",
+    "decode_utf8",
+    "encode",
+    "encode_frame",
+    "encode_many",
+    "is_valid_utf8",
+    "kernels",
+    "parse_header",
+    "use_kernel",
+]

@@ -1,0 +1,231 @@
+"""Headers, runs of plain messages and runs of frames in pure Python, the twin of `_frames.pyx`.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .._buffers import flat_view
+from .._typing import Buffer, Message
+from ..errors import bad_key, not_a_message
+from ..events import Event
+from ..spec import (
+    FIN,
+    LEAST_16,
+    LEAST_64,
+    LENGTH,
+    LENGTH_16,
+    LENGTH_64,
+    MASKED,
+    MAX_HEADER_SIZE,
+    OPCODE,
+    RSV1,
+    RSV2,
+    RSV3,
+    Header,
+)
+from .mask import read_bytes, xor
+
+__all__ = ["build_header", "pack_messages", "parse_header", "take_messages"]
+
+_TEXT = 0x81
+_BINARY = 0x82
+
+
+def parse_header(data: Buffer, offset: int = 0) -> Header | None:
+    """Read one frame header, whatever it says.
+
+    Args:
+        data: any C-contiguous buffer.
+        offset: where the header begins, in bytes.
+
+    Returns:
+        The header, or None where it isn't all there yet.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `offset` is negative.
+
+    RFC 6455 §5.2.
+    """
+    if offset < 0:
+        raise ValueError(f"offset is negative: {offset}")
+    with flat_view(data) as view:
+        head = view[offset : offset + MAX_HEADER_SIZE].tobytes()
+    if len(head) < 2:
+        return None
+    first, second = head[0], head[1]
+    length = second & LENGTH
+    size = 2
+    if length >= LENGTH_16:
+        size = 4 if length == LENGTH_16 else 10
+        length = int.from_bytes(head[2:size])
+    key_end = size + 4 if second & MASKED else size
+    if len(head) < key_end:
+        return None
+    return Header(
+        first & FIN != 0,
+        first & RSV1 != 0,
+        first & RSV2 != 0,
+        first & RSV3 != 0,
+        first & OPCODE,
+        head[size:key_end] or None,
+        length,
+        key_end,
+    )
+
+
+def build_header(
+    opcode: int,
+    length: int,
+    *,
+    fin: bool = True,
+    rsv1: bool = False,
+    rsv2: bool = False,
+    rsv3: bool = False,
+    masking_key: Buffer | None = None,
+) -> bytes:
+    """Write one frame header, with the length in its shortest form.
+
+    Args:
+        opcode: 0 to 15.
+        length: of the payload, in bytes; less than 2**63.
+        fin: whether the frame is the last one of its message.
+        rsv1, rsv2, rsv3: the reserved bits.
+        masking_key: the 4 bytes of the key, or None for a frame that is not masked.
+
+    Returns:
+        The header, 2 to 14 bytes.
+
+    Raises:
+        ValueError: `opcode` or `length` is out of range, or `masking_key` does not have 4 bytes.
+        TypeError: `masking_key` is not a C-contiguous bytes-like object.
+
+    RFC 6455 §5.2.
+    """
+    if not 0 <= opcode <= 15:
+        raise ValueError(f"an opcode is 0 to 15, not {opcode}")
+    if not 0 <= length < 1 << 63:
+        raise ValueError(f"a payload's length is 0 to 2**63 - 1, not {length}")
+    key = b"" if masking_key is None else read_bytes(masking_key)
+    if masking_key is not None and len(key) != 4:
+        raise bad_key(len(key))
+    first = opcode | (fin and FIN) | (rsv1 and RSV1) | (rsv2 and RSV2) | (rsv3 and RSV3)
+    return _header(first, length, MASKED if key else 0) + key
+
+
+def _header(first: int, length: int, masked: int) -> bytes:
+    """Return a header without its masking key."""
+    if length < LEAST_16:
+        return bytes((first, masked | length))
+    if length < LEAST_64:
+        return bytes((first, masked | LENGTH_16)) + length.to_bytes(2)
+    return bytes((first, masked | LENGTH_64)) + length.to_bytes(8)
+
+
+def take_messages(data: Buffer, start: int, masked: bool, max_size: int, messages: list[Event]) -> int:
+    """Take the run of plain messages that `data` holds from `start` on.
+
+    A plain message is one whole data frame: FIN set, no reserved bit, masked as asked, its length in the
+    shortest form and within the limit, its text valid. The run ends before the first frame that is anything
+    else, is not all there, or needs a judgement.
+
+    Args:
+        data: any C-contiguous buffer.
+        start: where the first frame begins, in bytes.
+        masked: whether frames must be masked; otherwise they must not be.
+        max_size: the longest payload to take, in bytes.
+        messages: the list to append to: a `str` for text, `bytes` for binary.
+
+    Returns:
+        Where the run ended, in bytes.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+
+    RFC 6455 §5.2, §5.6.
+    """
+    if type(data) is bytes:
+        return _take(data, start, masked, max_size, messages)
+    with flat_view(data) as view:
+        return _take(view, start, masked, max_size, messages)
+
+
+def _take(raw: bytes | memoryview, start: int, masked: bool, max_size: int, messages: list[Event]) -> int:
+    """Do the work of `take_messages`."""
+    end = len(raw)
+    key_size = 4 if masked else 0
+    mask_bit = MASKED if masked else 0
+    while end - start >= 2:
+        first = raw[start]
+        if first != _TEXT and first != _BINARY:
+            break
+        length = raw[start + 1] ^ mask_bit
+        body = start + 2
+        if length >= LENGTH_16:
+            if length > LENGTH_64:
+                break
+            size = 2 if length == LENGTH_16 else 8
+            least = LEAST_16 if size == 2 else LEAST_64
+            length = int.from_bytes(raw[body : body + size])
+            body += size
+            if length < least:
+                break
+        body += key_size
+        stop = body + length
+        if stop > end or length > max_size:
+            break
+        payload = bytes(raw[body:stop])
+        if masked:
+            payload = xor(payload, bytes(raw[body - 4 : body]))
+        if first == _BINARY:
+            messages.append(payload)
+        else:
+            try:
+                messages.append(payload.decode())
+            except UnicodeDecodeError:
+                break
+        start = stop
+    return start
+
+
+def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
+    """Write a run of whole messages, one frame each.
+
+    Args:
+        messages: each a `str`, sent as text, or a C-contiguous buffer, sent as binary.
+        keys: the masking keys, 4 bytes for each message, or None for frames that are not masked.
+
+    Returns:
+        The frames.
+
+    Raises:
+        TypeError: a message is neither a str nor a C-contiguous bytes-like object.
+        UnicodeEncodeError: a str has a lone surrogate.
+        ValueError: `keys` does not have 4 bytes for each message.
+
+    RFC 6455 §5.2, §5.6, §6.1.
+    """
+    if keys is not None and len(keys) != 4 * len(messages):
+        raise ValueError(f"{len(messages)} messages need {4 * len(messages)} bytes of keys, not {len(keys)}")
+    parts = []
+    for index, message in enumerate(messages):
+        first, payload = _payload(message)
+        if keys is None:
+            parts += (_header(first, len(payload), 0), payload)
+        else:
+            key = keys[4 * index : 4 * index + 4]
+            parts += (_header(first, len(payload), MASKED), key, xor(payload, key))
+    return b"".join(parts)
+
+
+def _payload(message: Message) -> tuple[int, bytes]:
+    """Return the first header byte and the payload of a message."""
+    if isinstance(message, str):
+        return _TEXT, message.encode()
+    try:
+        return _BINARY, read_bytes(message)
+    except TypeError:
+        raise not_a_message(message) from None

@@ -1,0 +1,305 @@
+"""A whole WebSocket after its opening handshake, without I/O (RFC 6455 sections 5 to 7).
+
+It answers pings, runs the closing handshake and fails with the right close code. What the application sends
+in answer to a read goes out ahead of the Close frame that the same read made necessary.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._typing import Buffer, Message
+from .errors import ConnectionClosed, ProtocolError, connection_closed
+from .events import Close, Event, Ping
+from .messages import Decoder, Encoder, close_payload, control_event
+from .spec import (
+    DEFAULT_MAX_FRAGMENTS,
+    DEFAULT_MAX_SIZE,
+    CloseCode,
+    Opcode,
+    Role,
+    State,
+)
+
+__all__ = ["Connection"]
+
+# Above this much unsent output, only the latest ping is answered (§5.5.3): a peer that pings and never reads
+# costs no more memory than that.
+_PONG_LIMIT = 1 << 14
+
+
+class Connection:
+    """One side of a WebSocket connection.
+
+    Args:
+        role: ours.
+        max_size, max_frame_size, max_fragments, streaming: as `Decoder` takes them.
+
+    Attributes:
+        close_received: the peer's Close frame, or None.
+        close_sent: our Close frame, or None; it is on its way as soon as `data_to_send` has returned it.
+        error: what the peer broke, or None.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_encoder",
+        "_eof",
+        "_failure",
+        "_late_pong",
+        "_output",
+        "_output_size",
+        "_owed",
+        "close_received",
+        "close_sent",
+        "error",
+    )
+
+    def __init__(
+        self,
+        role: Role,
+        *,
+        max_size: int | None = DEFAULT_MAX_SIZE,
+        max_frame_size: int | None = None,
+        max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
+        streaming: bool = False,
+    ) -> None:
+        self._decoder = Decoder(
+            role,
+            max_size=max_size,
+            max_frame_size=max_frame_size,
+            max_fragments=max_fragments,
+            streaming=streaming,
+        )
+        self._encoder = Encoder(role)
+        self._output: list[bytes] = []
+        self._output_size = 0
+        self._late_pong: bytes | None = None
+        self._owed: Close | None = None
+        self._failure: Close | None = None
+        self._eof = False
+        self.close_received: Close | None = None
+        self.close_sent: Close | None = None
+        self.error: ProtocolError | None = None
+
+    @property
+    def state(self) -> State:
+        """OPEN, CLOSING from the first Close frame or failure on, CLOSED after `eof` (RFC 6455 §7.1.3, §7.1.4)."""
+        if self._eof:
+            return State.CLOSED
+        if self.close_sent or self.close_received or self._failure:
+            return State.CLOSING
+        return State.OPEN
+
+    @property
+    def close_code(self) -> int | None:
+        """The code that the connection ended with: the peer's, that of our failure, or 1006 (RFC 6455 §7.1.5)."""
+        return None if (end := self._end()) is None else end.code
+
+    @property
+    def close_reason(self) -> str | None:
+        """The reason that goes with `close_code` (RFC 6455 §7.1.6)."""
+        return None if (end := self._end()) is None else end.reason
+
+    @property
+    def close_owed(self) -> bool:
+        """Whether the next `data_to_send` ends with the Close frame."""
+        return self._owed is not None
+
+    @property
+    def finished(self) -> bool:
+        """Whether neither side has anything more to say, so that the transport can be closed.
+
+        A server closes it at once; a client gives the server a moment to do it first (RFC 6455 §7.1.1).
+        """
+        return self._eof or (self.close_sent is not None and not self._receiving())
+
+    @property
+    def unsent_size(self) -> int:
+        """How many bytes wait for `data_to_send`."""
+        return self._output_size
+
+    def receive(self, data: Buffer) -> list[Event]:
+        """Take the next bytes from the peer; never raises on what they say.
+
+        Args:
+            data: any C-contiguous buffer; it isn't kept.
+
+        Returns:
+            The events that these bytes complete, in order. Pings are answered already. After a Close frame, an
+            offence or `eof` there are no more.
+
+        Raises:
+            TypeError: `data` is not a C-contiguous bytes-like object.
+
+        RFC 6455 §5, §6.2, §7.
+        """
+        if not self._receiving():
+            return []
+        try:
+            events = self._decoder.feed(data)
+        except ProtocolError as error:
+            events, error.events = error.events, []
+            self.error = error.with_traceback(None)
+            self._answer(self._decoder.controls)
+            self.fail(error.close_code, error.reason)
+            return events
+        if self._decoder.controls:
+            self._answer(self._decoder.controls)
+        return events
+
+    def eof(self) -> None:
+        """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
+        self._eof = True
+
+    def send(self, message: Message, *, text: bool | None = None) -> None:
+        """Send one message.
+
+        Args:
+            message, text: as `Encoder.encode` takes them.
+
+        Raises:
+            ConnectionClosed: our Close frame is out, or the connection is closed.
+            TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
+        """
+        self._check_open()
+        self._put(self._encoder.encode(message, text=text))
+
+    def send_many(self, messages: Sequence[Message]) -> None:
+        """Send a burst of messages: as `send` for each, but all of them or none."""
+        self._check_open()
+        self._put(self._encoder.encode_many(messages))
+
+    def send_fragment(self, data: Message, *, fin: bool) -> None:
+        """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
+        self._check_open()
+        self._put(self._encoder.encode_fragment(data, fin=fin))
+
+    def ping(self, payload: Buffer = b"") -> None:
+        """Send a Ping frame of at most 125 bytes; ValueError above, ConnectionClosed as in `send`."""
+        self._check_open()
+        self._put(self._encoder.ping(payload))
+
+    def pong(self, payload: Buffer = b"") -> None:
+        """Send a Pong frame that nobody asked for (RFC 6455 §5.5.3); errors as in `ping`."""
+        self._check_open()
+        self._put(self._encoder.pong(payload))
+
+    def close(self, code: int | None = CloseCode.NORMAL_CLOSURE, reason: str = "") -> None:
+        """Begin the closing handshake; nothing happens if it has begun (RFC 6455 §7.1.2).
+
+        Messages are received until the peer's Close frame comes.
+
+        Args:
+            code, reason: as `Encoder.close` takes them.
+
+        Raises:
+            ValueError: as `Encoder.close` does.
+        """
+        frame = self._encoder.close(code, reason)
+        if self.close_sent is None and self._owed is None and not self._eof:
+            self._put(frame)
+            self.close_sent = _close_event(code, reason)
+
+    def fail(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
+        """Fail the connection: receive nothing more, and owe the peer a Close frame (RFC 6455 §7.1.7).
+
+        Args:
+            code, reason: as `Encoder.close` takes them.
+
+        Raises:
+            ValueError: as `Encoder.close` does.
+        """
+        failure = _close_event(code, reason)
+        if not self._receiving():
+            return
+        self._failure = failure
+        if self.close_sent is None:
+            self._owed = failure
+
+    def data_to_send(self) -> bytes:
+        """Return all that is to be written now, and forget it.
+
+        A Close frame that answers the peer's or an offence goes at the end; after it there is nothing to send.
+        """
+        self._put_late_pong()
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
+            self._put(self._encoder.close(code, owed.reason))
+            self.close_sent = owed
+        return self._take_output()
+
+    def data_before_close(self) -> bytes:
+        """Return what is to be written now but for a Close frame that is owed, and forget it.
+
+        It is for those who let the application answer at its own pace before the connection closes.
+        """
+        self._put_late_pong()
+        return self._take_output()
+
+    def closed_error(self) -> ConnectionClosed:
+        """Return the error for using the connection once it has ended, or is about to."""
+        end = self._end() or self.close_sent or Close(CloseCode.ABNORMAL_CLOSURE)
+        return connection_closed(end.code, end.reason)
+
+    def _receiving(self) -> bool:
+        return self.close_received is None and self._failure is None and not self._eof
+
+    def _end(self) -> Close | None:
+        """Return the code and reason that the connection ended with, if it did."""
+        end = self.close_received or self._failure
+        if end is None and self._eof:
+            return Close(CloseCode.ABNORMAL_CLOSURE)
+        return end
+
+    def _answer(self, controls: Sequence[Event]) -> None:
+        """Answer pings and the peer's Close frame (§5.5.1, §5.5.2)."""
+        for event in controls:
+            if isinstance(event, Ping):
+                self._answer_ping(event)
+            elif isinstance(event, Close):
+                self.close_received = event
+                if self.close_sent is None:
+                    self._owed = event
+
+    def _answer_ping(self, ping: Ping) -> None:
+        """Answer a ping at once, or where much is unsent, put its answer in the place of an older one."""
+        if self.close_sent is not None:
+            return
+        if self._output_size > _PONG_LIMIT:
+            self._late_pong = ping.payload
+        else:
+            self._put(self._encoder.pong(ping.payload))
+
+    def _put_late_pong(self) -> None:
+        if self._late_pong is None:
+            return
+        payload, self._late_pong = self._late_pong, None
+        if self.close_sent is None:
+            self._put(self._encoder.pong(payload))
+
+    def _put(self, frames: bytes) -> None:
+        self._output.append(frames)
+        self._output_size += len(frames)
+
+    def _take_output(self) -> bytes:
+        output = self._output
+        if not output:
+            return b""
+        self._output = []
+        self._output_size = 0
+        return output[0] if len(output) == 1 else b"".join(output)
+
+    def _check_open(self) -> None:
+        if self.close_sent is not None or self._eof:
+            raise self.closed_error()
+
+
+def _close_event(code: int | None, reason: str) -> Close:
+    """Return the Close event that the peer will see for these arguments; ValueError as in `close_payload`."""
+    event = control_event(Opcode.CLOSE, close_payload(code, reason))
+    assert isinstance(event, Close)
+    return event

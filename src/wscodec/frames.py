@@ -1,0 +1,292 @@
+"""Frames: what a header may say, and frames cut out of a stream of bytes (RFC 6455 section 5).
+
+Every rule is judged on the first bytes of a header, as many as there are, so that an offence is found at the
+byte that proves it.
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from ._backend import apply_mask, build_header, parse_header
+from ._buffers import flat_view
+from ._typing import Buffer
+from .errors import MessageTooBig, ProtocolError
+from .events import Frame
+from .spec import (
+    DEFAULT_MAX_SIZE,
+    FIN,
+    LEAST_16,
+    LEAST_64,
+    LENGTH,
+    LENGTH_16,
+    LENGTH_END,
+    MASKED,
+    MAX_CONTROL_LENGTH,
+    MAX_HEADER_SIZE,
+    OPCODE,
+    OPCODES,
+    RSV,
+    Header,
+    Opcode,
+    Role,
+)
+
+__all__ = ["FrameDecoder", "FrameReader", "encode_frame"]
+
+
+def check_reserved(head: bytes) -> None:
+    """Refuse reserved bits and reserved opcodes: no extension was agreed on that gives them a meaning (§5.2)."""
+    if head[0] & RSV:
+        raise ProtocolError("a reserved bit is set")
+    if head[0] & OPCODE not in OPCODES:
+        raise ProtocolError(f"opcode {head[0] & OPCODE} is reserved")
+
+
+def check_control(head: bytes) -> None:
+    """Refuse control frames that are fragmented or longer than 125 bytes (§5.5)."""
+    if not head[0] & Opcode.CLOSE:
+        return
+    if not head[0] & FIN:
+        raise ProtocolError("a control frame is fragmented")
+    if len(head) > 1 and head[1] & LENGTH > MAX_CONTROL_LENGTH:
+        raise ProtocolError("a control frame is longer than 125 bytes")
+
+
+def check_close_length(head: bytes) -> None:
+    """Refuse a Close frame with half a close code (§5.5.1)."""
+    if head[0] & OPCODE == Opcode.CLOSE and len(head) > 1 and head[1] & LENGTH == 1:
+        raise ProtocolError("a Close frame has a payload of one byte")
+
+
+def check_masking(head: bytes, masked: bool) -> None:
+    """Refuse frames that are not masked as the peer's role demands (§5.1)."""
+    if len(head) > 1 and bool(head[1] & MASKED) is not masked:
+        raise ProtocolError("a frame is not masked" if masked else "a frame is masked")
+
+
+def check_length(head: bytes, limit: int) -> None:
+    """Refuse lengths that are not in the shortest form, out of range (§5.2), or above `limit` (§10.4)."""
+    if len(head) < 2:
+        return
+    least, greatest = _length_range(head)
+    if least >= LENGTH_END:
+        raise ProtocolError("the top bit of a 64-bit length is set")
+    if greatest < _shortest(head):
+        raise ProtocolError("a length is not in its shortest form")
+    if least > limit:
+        raise MessageTooBig(f"more than {limit} bytes are announced")
+
+
+def _length_range(head: bytes) -> tuple[int, int]:
+    """Return the least and the greatest length that the bytes of a header allow, as far as they are there."""
+    short = head[1] & LENGTH
+    if short < LENGTH_16:
+        return short, short
+    width = 2 if short == LENGTH_16 else 8
+    known = head[2 : 2 + width]
+    missing = width - len(known)
+    return int.from_bytes(known + bytes(missing)), int.from_bytes(known + b"\xff" * missing)
+
+
+def _shortest(head: bytes) -> int:
+    """Return the least length that a header may carry in the form that it uses (§5.2)."""
+    short = head[1] & LENGTH
+    if short < LENGTH_16:
+        return 0
+    return LEAST_16 if short == LENGTH_16 else LEAST_64
+
+
+class FrameReader:
+    """Cuts a stream into headers and unmasked pieces of payload; keeps no payload itself.
+
+    The caller asks for a header, judges it in `check`, and then asks for pieces until `remaining` is 0.
+    """
+
+    __slots__ = ("_head", "_key", "_offset", "remaining")
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._key: bytes | None = None
+        self._offset = 0
+        self.remaining = 0
+
+    @property
+    def between_frames(self) -> bool:
+        """Whether the next byte is the first of a frame."""
+        return not self.remaining and not self._head
+
+    @property
+    def held(self) -> int:
+        """How many bytes of an unfinished header are held."""
+        return len(self._head)
+
+    def preview(self, data: memoryview, position: int) -> bytes:
+        """Return as much of the next header as is known: at most 14 bytes, of which the last may be payload."""
+        return self._head + data[position : position + MAX_HEADER_SIZE - len(self._head)].tobytes()
+
+    def read_header(self, head: bytes, position: int) -> tuple[Header | None, int]:
+        """Take a header.
+
+        Args:
+            head: what `preview` returned at this position.
+            position: where the next byte of the stream stands, in bytes.
+
+        Returns:
+            The header, or None where it isn't all there yet, and the position behind what was taken.
+        """
+        header = parse_header(head)
+        if header is None:
+            position += len(head) - len(self._head)
+            self._head = head
+            return None, position
+        position += header.size - len(self._head)
+        self._head = b""
+        self._key = header.masking_key
+        self._offset = 0
+        self.remaining = header.length
+        return header, position
+
+    def read_payload(self, data: memoryview, position: int) -> bytes:
+        """Return the unmasked piece of payload that `data` holds from `position` on; it may be empty."""
+        with data[position : position + self.remaining] as masked:
+            piece = masked.tobytes() if self._key is None else apply_mask(masked, self._key, self._offset)
+        self._offset += len(piece)
+        self.remaining -= len(piece)
+        return piece
+
+
+class FrameDecoder:
+    """Decodes raw frames, reserved bits and reserved opcodes included.
+
+    It is for those who bring rules of their own, as proxies and extensions do; messages are `Decoder`'s work.
+
+    Args:
+        role: ours; a server demands masked frames, a client refuses them.
+        max_size: the longest payload of one frame, in bytes; None for no limit.
+    """
+
+    __slots__ = ("_failure", "_header", "_limit", "_masked", "_payload", "_reader")
+
+    def __init__(self, role: Role, *, max_size: int | None = DEFAULT_MAX_SIZE) -> None:
+        self._masked = is_server(role)
+        self._limit = check_limit("max_size", max_size)
+        self._reader = FrameReader()
+        self._header: Header | None = None
+        self._payload = bytearray()
+        self._failure: ProtocolError | None = None
+
+    def feed(self, data: Buffer) -> list[Frame]:
+        """Take the next bytes of the stream.
+
+        Args:
+            data: any C-contiguous buffer; it isn't kept.
+
+        Returns:
+            The frames that these bytes complete.
+
+        Raises:
+            ProtocolError: a frame is fragmented, masked or long where it must not be; `error.events` holds
+                the frames that were complete before it, and the decoder stays failed.
+            MessageTooBig: a frame announces more than `max_size` bytes.
+            TypeError: `data` is not a C-contiguous bytes-like object.
+
+        RFC 6455 §5.2, §5.5.
+        """
+        if self._failure is not None:
+            raise copy_of(self._failure)
+        frames: list[Frame] = []
+        with flat_view(data) as view:
+            try:
+                self._feed(view, frames)
+            except ProtocolError as error:
+                self._failure = copy_of(error)
+                error.events = list(frames)
+                raise
+        return frames
+
+    def _feed(self, data: memoryview, frames: list[Frame]) -> None:
+        reader = self._reader
+        position = 0
+        while position < len(data):
+            if self._header is None:
+                head = reader.preview(data, position)
+                check_control(head)
+                check_masking(head, self._masked)
+                check_length(head, self._limit)
+                self._header, position = reader.read_header(head, position)
+            if self._header is not None:
+                piece = reader.read_payload(data, position)
+                position += len(piece)
+                self._payload += piece
+                self._finish(self._header, frames)
+
+    def _finish(self, header: Header, frames: list[Frame]) -> None:
+        """Append the frame, if all of its payload is there."""
+        if self._reader.remaining:
+            return
+        payload, self._payload, self._header = bytes(self._payload), bytearray(), None
+        frames.append(Frame(header.opcode, payload, header.fin, header.rsv1, header.rsv2, header.rsv3))
+
+
+def encode_frame(
+    opcode: int,
+    payload: Buffer = b"",
+    *,
+    fin: bool = True,
+    rsv1: bool = False,
+    rsv2: bool = False,
+    rsv3: bool = False,
+    masking_key: Buffer | None = None,
+) -> bytes:
+    """Write one frame, whatever it says.
+
+    Args:
+        opcode: 0 to 15.
+        payload: any C-contiguous buffer.
+        fin: whether it is the last frame of its message.
+        rsv1, rsv2, rsv3: the reserved bits.
+        masking_key: 4 unpredictable bytes, as a client must send them (§10.3); None for a server's frame.
+
+    Returns:
+        The frame.
+
+    Raises:
+        ValueError: `opcode` is out of range, a control frame is fragmented or longer than 125 bytes, or
+            `masking_key` does not have 4 bytes.
+        TypeError: `payload` or `masking_key` is not a C-contiguous bytes-like object.
+
+    RFC 6455 §5.2, §5.5.
+    """
+    with flat_view(payload) as view:
+        if opcode & Opcode.CLOSE and (not fin or len(view) > MAX_CONTROL_LENGTH):
+            raise ValueError("a control frame has at most 125 bytes and is not fragmented")
+        header = build_header(
+            opcode, len(view), fin=fin, rsv1=rsv1, rsv2=rsv2, rsv3=rsv3, masking_key=masking_key
+        )
+        return header + (view.tobytes() if masking_key is None else apply_mask(view, masking_key))
+
+
+def is_server(role: Role) -> bool:
+    """Return whether `role` is the server's; TypeError for anything but a Role."""
+    if not isinstance(role, Role):
+        raise TypeError(f"a role is a Role, not {type(role).__name__!r}")
+    return role is Role.SERVER
+
+
+# What no payload can reach, so that "no limit" needs no case of its own.
+_NO_LIMIT = LENGTH_END - 1
+
+
+def check_limit(name: str, limit: int | None) -> int:
+    """Return a limit in bytes or in pieces, where None is none; ValueError for a negative one."""
+    if limit is None:
+        return _NO_LIMIT
+    if limit < 0:
+        raise ValueError(f"{name} is negative: {limit}")
+    return min(limit, _NO_LIMIT)
+
+
+def copy_of(error: ProtocolError) -> ProtocolError:
+    """Return the same error without its events and without the frames of its traceback."""
+    return type(error)(error.reason, error.close_code)
