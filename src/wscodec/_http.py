@@ -15,7 +15,15 @@ import h11
 from .errors import BadRequest, BadResponse, HandshakeError, HeadTooBig, not_a_buffer
 from .headers import Headers, HeadersLike, check_headers
 
-__all__ = ["HeadReader", "Request", "Response", "ResponseParser", "build_head", "build_response", "parse_request"]
+__all__ = [
+    "HeadReader",
+    "Request",
+    "Response",
+    "ResponseParser",
+    "build_head",
+    "build_response",
+    "parse_request",
+]
 
 _PHRASES = {int(status): status.phrase for status in HTTPStatus}
 
@@ -50,12 +58,12 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The resource name: the target, less scheme and authority where it is an absolute URI (RFC 6455 §3)."""
+        """The resource name (RFC 6455 §3): the target, without what an absolute URI has before its path."""
         if self.target.startswith("/"):
             return self.target
         _, _, rest = self.target.partition("://")
-        _, slash, path = rest.partition("/")
-        return slash + path or "/"
+        start = next((i for i, character in enumerate(rest) if character in "/?"), len(rest))
+        return rest[start:] if rest.startswith("/", start) else "/" + rest[start:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +103,6 @@ class HeadReader:
         self._seen = 0  # where the bytes start that were not looked at yet
         self._lines = 0  # whole lines so far
         self.trailing = b""
-
-    @property
-    def empty(self) -> bool:
-        """Whether no byte has arrived at all."""
-        return not self._data
 
     def receive(self, data: bytes) -> bytes | None:
         """Add `data`, and return the whole head, its blank line included, or None where it goes on.
@@ -173,22 +176,29 @@ class ResponseParser:
         return event.http_version.decode("ascii"), response
 
     def body(self, data: bytes) -> bytes:
-        """Return what `data` adds to the body, within the limit. A body that goes wrong just ends."""
-        parts: list[bytes] = []
-        for start in range(0, len(data), _PIECE_SIZE):
-            if not self.body_ended:
-                self._body_piece(data[start : start + _PIECE_SIZE], parts)
-        return b"".join(parts)
+        """Return what `data`, which may be empty, adds to the body, up to the limit.
 
-    def _body_piece(self, piece: bytes, parts: list[bytes]) -> None:
-        self._connection.receive_data(piece)
+        A body that is malformed ends there: the answer is a refusal with or without it.
+        """
+        body = self._take_body()
+        for start in range(0, len(data), _PIECE_SIZE):
+            if self.body_ended:
+                break
+            self._connection.receive_data(data[start : start + _PIECE_SIZE])
+            body += self._take_body()
+        return bytes(body)
+
+    def _take_body(self) -> bytearray:
+        body = bytearray()
         try:
             while isinstance(event := self._connection.next_event(), h11.Data):
-                parts.append(bytes(event.data[: self._left]))
-                self._left -= len(parts[-1])
+                body += event.data[: self._left - len(body)]
         except h11.RemoteProtocolError:
-            event = None
+            self.body_ended = True
+            return body
+        self._left -= len(body)
         self.body_ended = event is not h11.NEED_DATA or not self._left
+        return body
 
 
 def parse_request(head: bytes) -> Request:
@@ -248,11 +258,10 @@ def build_response(
     if status not in _NO_BODY:
         pairs.append(("Content-Length", str(len(body))))
     for name, value in checked:
-        if value.lower() == own.get(name.lower(), ""):
-            continue
-        if name.lower() in own:
+        if name.lower() not in own:
+            pairs.append((name, value))
+        elif value.lower() != own[name.lower()]:
             raise ValueError(f"{name} is set by the handshake")
-        pairs.append((name, value))
     first_line = f"HTTP/1.1 {status} {_PHRASES.get(status, '')}"
     return build_head(first_line, pairs) + (b"" if head_only else body)
 

@@ -22,9 +22,7 @@ HeadersLike: TypeAlias = (
 )
 
 # RFC 9110 §5.6.2.
-_TOKEN_CHARACTERS = frozenset(
-    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
+_TOKEN_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 # RFC 3986 §3.1.
 _SCHEME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789+-.")
 
@@ -53,6 +51,11 @@ class Headers:
         self._index: dict[str, list[str]] = {}
         for name, value in self._items:
             self._index.setdefault(name.lower(), []).append(value)
+
+    @classmethod
+    def of(cls, headers: HeadersLike) -> Headers:
+        """Return `headers` itself where it is a Headers already."""
+        return headers if isinstance(headers, Headers) else cls(headers)
 
     @overload
     def get(self, name: str) -> str | None: ...
@@ -124,7 +127,7 @@ class Origins:
     @classmethod
     def of(cls, origins: Origins | Iterable[str | None]) -> Origins:
         """Return `origins` itself where it is an Origins already, so that a server parses its list once."""
-        return origins if isinstance(origins, cls) else cls(origins)
+        return origins if isinstance(origins, Origins) else cls(origins)
 
     def allows(self, origin: str | None) -> bool:
         """Tell whether a request with that Origin header, None where it has none, is allowed."""

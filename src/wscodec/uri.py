@@ -47,6 +47,13 @@ class WebSocketURI:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """ValueError for a resource that would not stay one word of the request line."""
+        if not self.resource.startswith("/") or not self.resource.isascii() or _UNSAFE.search(self.resource):
+            raise ValueError(
+                "a resource starts with a slash, and is ASCII without spaces and control characters"
+            )
+
     @property
     def host_header(self) -> str:
         """The value of the Host header: the port is left out where it is the scheme's own (RFC 6455 §4.1)."""

@@ -1,0 +1,87 @@
+"""Builds the compiled modules; everything else stands in pyproject.toml.
+
+Environment:
+    WSCODEC_PURE=1      builds no compiled module: the wheel is `py3-none-any`.
+    WSCODEC_SANITIZE=1  builds with the address and undefined-behaviour sanitizers.
+    WSCODEC_REQUIRE=1   makes a compiled module that can't be built an error; without it, the pure-Python twins serve.
+"""
+
+import os
+import sys
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
+
+PACKAGE = "src/wscodec"
+KERNELS = f"{PACKAGE}/_kernels"
+SOURCES = {
+    "_mask": ["cpu", "mask", "mask_portable", "mask_avx2"],
+    "_utf8": ["cpu", "utf8", "utf8_portable", "utf8_avx2"],
+    "_frames": [],
+}
+SOURCE_SUFFIXES = (".c", ".h", ".pyx", ".pxd")
+
+
+def wanted(name):
+    """Whether an environment variable asks for something."""
+    return os.environ.get(name, "0") not in ("", "0")
+
+
+def compiler_flags():
+    """The flags for the compiler and for the linker."""
+    if sys.platform == "win32":
+        return [], []
+    if wanted("WSCODEC_SANITIZE"):
+        sanitize = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
+        return [*sanitize, "-g", "-O1", "-fno-omit-frame-pointer"], sanitize
+    return ["-O3", "-fvisibility=hidden"], []
+
+
+def extensions():
+    """The compiled modules, with their C outside the source tree."""
+    if wanted("WSCODEC_PURE"):
+        return []
+    from Cython.Build import cythonize
+
+    compile_args, link_args = compiler_flags()
+    modules = [
+        Extension(
+            f"wscodec.{name}",
+            [f"{PACKAGE}/{name}.pyx", *(f"{KERNELS}/{kernel}.c" for kernel in kernels)],
+            include_dirs=[PACKAGE],
+            define_macros=[("CYTHON_USE_MODULE_STATE", "1")],
+            extra_compile_args=compile_args,
+            extra_link_args=link_args,
+            optional=not wanted("WSCODEC_REQUIRE"),
+        )
+        for name, kernels in SOURCES.items()
+    ]
+    return cythonize(modules, build_dir="build/cython", include_path=["src"])
+
+
+class BuildExtensions(build_ext):
+    """Says so where a module can't be compiled and the pure-Python twins will serve."""
+
+    def run(self):
+        super().run()
+        missing = [ext.name for ext in self.extensions if not os.path.exists(self.get_ext_fullpath(ext.name))]
+        if missing:
+            print(
+                f"wscodec: {', '.join(missing)} could not be compiled; the pure-Python backend will be used",
+                file=sys.stderr,
+            )
+
+
+class BuildPython(build_py):
+    """Keeps C and Cython sources out of wheels; the sdist has them."""
+
+    def find_package_modules(self, package, package_dir):
+        modules = super().find_package_modules(package, package_dir)
+        return [module for module in modules if not module[2].endswith(SOURCE_SUFFIXES)]
+
+    def find_data_files(self, package, src_dir):
+        return [name for name in super().find_data_files(package, src_dir) if not name.endswith(SOURCE_SUFFIXES)]
+
+
+setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExtensions, "build_py": BuildPython})

@@ -1,0 +1,376 @@
+# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+"""Headers, runs of plain messages and runs of frames, compiled; the twin of `_pure/frames.py`.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+from wscodec._mask cimport mask_kernel, wsc_mask_key, wsc_mask_short
+from wscodec._utf8 cimport decode
+from wscodec._views cimport open_view
+
+from ._typing import Buffer, Message
+from .errors import bad_key, not_a_message
+from .events import Event
+from .spec import Header
+
+__all__ = ["build_header", "pack_messages", "parse_header", "take_messages"]
+
+
+cdef extern from "_kernels/frames.h" nogil:
+    uint64_t wsc_big_endian(const uint8_t *p, size_t width) noexcept
+    uint8_t *wsc_write_header(uint8_t *p, uint8_t first, uint8_t masked, uint64_t length) noexcept
+    size_t wsc_header_size(uint64_t length) noexcept
+
+
+cdef extern from "Python.h":
+    str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    void *PyUnicode_DATA(object text)
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+
+
+# The bits and lengths of section 5.2, as in `spec.py`.
+cdef enum:
+    TEXT = 0x81
+    BINARY = 0x82
+    FIN = 0x80
+    RSV1 = 0x40
+    RSV2 = 0x20
+    RSV3 = 0x10
+    OPCODE = 0x0F
+    MASKED = 0x80
+    LENGTH = 0x7F
+    LENGTH_16 = 126
+    LENGTH_64 = 127
+    LEAST_16 = 126
+    LEAST_64 = 65536
+    SHORT = 32  # what `wsc_mask_short` can do
+
+
+def parse_header(data: Buffer, offset: int = 0) -> Header | None:
+    """Read one frame header, whatever it says.
+
+    Args:
+        data: any C-contiguous buffer.
+        offset: where the header begins, in bytes.
+
+    Returns:
+        The header, or None where it isn't all there yet.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `offset` is negative.
+
+    RFC 6455 §5.2.
+    """
+    cdef Py_buffer view
+    if offset < 0:
+        raise ValueError(f"offset is negative: {offset}")
+    open_view(data, &view)
+    try:
+        if offset >= view.len:
+            return None
+        return header_at(<const uint8_t *>view.buf + <Py_ssize_t>offset, view.len - <Py_ssize_t>offset)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef object header_at(const uint8_t *p, Py_ssize_t available):
+    """Return the header at `p`, or None if `available` bytes do not hold it."""
+    cdef Py_ssize_t size = 2
+    cdef uint64_t length
+    if available < 2:
+        return None
+    length = p[1] & LENGTH
+    if length >= LENGTH_16:
+        size = 4 if length == LENGTH_16 else 10
+    cdef Py_ssize_t key_end = size + 4 if p[1] & MASKED else size
+    if available < key_end:
+        return None
+    if size > 2:
+        length = wsc_big_endian(p + 2, <size_t>(size - 2))
+    return Header(
+        p[0] & FIN != 0,
+        p[0] & RSV1 != 0,
+        p[0] & RSV2 != 0,
+        p[0] & RSV3 != 0,
+        p[0] & OPCODE,
+        p[size:key_end] if key_end > size else None,
+        length,
+        key_end,
+    )
+
+
+def build_header(
+    opcode: int,
+    length: int,
+    *,
+    fin: bool = True,
+    rsv1: bool = False,
+    rsv2: bool = False,
+    rsv3: bool = False,
+    masking_key: Buffer | None = None,
+) -> bytes:
+    """Write one frame header, with the length in its shortest form.
+
+    Args:
+        opcode: 0 to 15.
+        length: of the payload, in bytes; less than 2**63.
+        fin: whether the frame is the last one of its message.
+        rsv1, rsv2, rsv3: the reserved bits.
+        masking_key: the 4 bytes of the key, or None for a frame that is not masked.
+
+    Returns:
+        The header, 2 to 14 bytes.
+
+    Raises:
+        ValueError: `opcode` or `length` is out of range, or `masking_key` does not have 4 bytes.
+        TypeError: `masking_key` is not a C-contiguous bytes-like object.
+
+    RFC 6455 §5.2.
+    """
+    cdef Py_buffer key
+    cdef uint8_t header[14]
+    cdef uint8_t *end
+    if not 0 <= opcode <= 15:
+        raise ValueError(f"an opcode is 0 to 15, not {opcode}")
+    if not 0 <= length < 1 << 63:
+        raise ValueError(f"a payload's length is 0 to 2**63 - 1, not {length}")
+    cdef uint8_t first = opcode
+    if fin:
+        first |= FIN
+    if rsv1:
+        first |= RSV1
+    if rsv2:
+        first |= RSV2
+    if rsv3:
+        first |= RSV3
+    if masking_key is None:
+        end = wsc_write_header(header, first, 0, length)
+        return header[: end - header]
+    open_view(masking_key, &key)
+    try:
+        if key.len != 4:
+            raise bad_key(key.len)
+        end = wsc_write_header(header, first, MASKED, length)
+        memcpy(end, key.buf, 4)
+    finally:
+        PyBuffer_Release(&key)
+    return header[: end + 4 - header]
+
+
+def take_messages(data: Buffer, start: int, masked: bool, max_size: int, messages: list[Event]) -> int:
+    """Take the run of plain messages that `data` holds from `start` on.
+
+    A plain message is one whole data frame: FIN set, no reserved bit, masked as asked, its length in the
+    shortest form and within the limit, its text valid. The run ends before the first frame that is anything
+    else, is not all there, or needs a judgement.
+
+    Args:
+        data: any C-contiguous buffer.
+        start: where the first frame begins, in bytes.
+        masked: whether frames must be masked; otherwise they must not be.
+        max_size: the longest payload to take, in bytes.
+        messages: the list to append to: a `str` for text, `bytes` for binary.
+
+    Returns:
+        Where the run ended, in bytes.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+
+    RFC 6455 §5.2, §5.6.
+    """
+    cdef Py_buffer view
+    open_view(data, &view)
+    try:
+        return take_run(<const uint8_t *>view.buf, view.len, start, masked, max_size, messages)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef Py_ssize_t take_run(
+    const uint8_t *data, Py_ssize_t size, Py_ssize_t start, bint masked, Py_ssize_t max_size, list messages
+) except -1:
+    """Do the work of `take_messages`: one loop, one object per message."""
+    cdef const uint8_t *p = data + start
+    cdef const uint8_t *end = data + size
+    cdef const uint8_t *body
+    cdef uint8_t mask_bit = MASKED if masked else 0
+    cdef Py_ssize_t key_size = 4 if masked else 0
+    cdef Py_ssize_t width
+    cdef uint64_t length
+    cdef uint64_t least
+    cdef uint32_t key = 0
+    cdef object message
+    while end - p >= 2:
+        if p[0] != TEXT and p[0] != BINARY:
+            break
+        length = p[1] ^ mask_bit
+        body = p + 2
+        if length >= LENGTH_16:
+            if length > LENGTH_64:
+                break
+            width = 2
+            least = LEAST_16
+            if length == LENGTH_64:
+                width = 8
+                least = LEAST_64
+            if end - body < width:
+                break
+            length = wsc_big_endian(body, <size_t>width)
+            body += width
+            if length < least:
+                break
+        # The subtractions can't overflow: both sides count bytes between two pointers into one buffer.
+        if end - body < key_size or length > <uint64_t>(end - body - key_size) or <Py_ssize_t>length > max_size:
+            break
+        if masked:
+            key = wsc_mask_key(body, 0)
+            body += 4
+        if p[0] == BINARY:
+            message = take_bytes(body, <Py_ssize_t>length, key)
+        else:
+            message = take_text(body, <Py_ssize_t>length, key)
+            if message is None:
+                break
+        messages.append(message)
+        p = body + length
+    return p - data
+
+
+cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint32_t key) noexcept:
+    """Copy and unmask; not 0 if any byte of the result isn't ASCII."""
+    if size <= SHORT:
+        return wsc_mask_short(<uint8_t *>dst, src, <size_t>size, key)
+    return mask_kernel.function(<uint8_t *>dst, src, <size_t>size, key)
+
+
+cdef inline object take_bytes(const uint8_t *payload, Py_ssize_t size, uint32_t key):
+    """Return a binary message, unmasked straight into its object."""
+    if size == 0:
+        return b""
+    message = PyBytes_FromStringAndSize(NULL, size)
+    unmask(PyBytes_AS_STRING(message), payload, size, key)
+    return message
+
+
+cdef inline object take_text(const uint8_t *payload, Py_ssize_t size, uint32_t key):
+    """Return a text message, unmasked straight into its object where it is ASCII; None if it is not UTF-8."""
+    if size == 0:
+        return ""
+    message = PyUnicode_New(size, 127)
+    if unmask(PyUnicode_DATA(message), payload, size, key) == 0:
+        return message
+    # The object that was to be the text holds its bytes; it goes as soon as they are decoded.
+    try:
+        return decode(<const uint8_t *>PyUnicode_DATA(message), size)
+    except UnicodeDecodeError:
+        return None
+
+
+def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
+    """Write a run of whole messages, one frame each.
+
+    Args:
+        messages: each a `str`, sent as text, or a C-contiguous buffer, sent as binary.
+        keys: the masking keys, 4 bytes for each message, or None for frames that are not masked.
+
+    Returns:
+        The frames.
+
+    Raises:
+        TypeError: a message is neither a str nor a C-contiguous bytes-like object.
+        UnicodeEncodeError: a str has a lone surrogate.
+        ValueError: `keys` does not have 4 bytes for each message.
+
+    RFC 6455 §5.2, §5.6, §6.1.
+    """
+    # The caller's list could change while a buffer is asked for; a tuple can't.
+    cdef tuple run = tuple(messages)
+    cdef list payloads = None
+    cdef Py_ssize_t count = len(run)
+    cdef Py_ssize_t total = 0
+    cdef Py_ssize_t index
+    if keys is not None and len(keys) != 4 * count:
+        raise ValueError(f"{count} messages need {4 * count} bytes of keys, not {len(keys)}")
+    for index in range(count):
+        message = run[index]
+        if not is_plain(message):
+            if payloads is None:
+                payloads = list(run)
+            message = payloads[index] = as_plain(message)
+        total += frame_size(plain_size(message), keys is not None)
+    frames = PyBytes_FromStringAndSize(NULL, total)
+    pack_run(<uint8_t *>PyBytes_AS_STRING(frames), run, payloads, keys)
+    return frames
+
+
+cdef int pack_run(uint8_t *p, tuple run, list payloads, bytes keys) except -1:
+    """Write the frames of `run` at `p`; `payloads` has the same messages with every one plain, or is None."""
+    cdef Py_ssize_t index
+    cdef Py_ssize_t size
+    cdef const uint8_t *payload
+    cdef uint8_t masked = 0 if keys is None else MASKED
+    cdef uint8_t first
+    cdef uint32_t key = 0
+    for index in range(len(run)):
+        first = TEXT if isinstance(run[index], str) else BINARY
+        message = run[index] if payloads is None else payloads[index]
+        size = plain_size(message)
+        payload = plain_data(message)
+        p = wsc_write_header(p, first, masked, <uint64_t>size)
+        if keys is not None:
+            key = wsc_mask_key(<const uint8_t *>PyBytes_AS_STRING(keys) + 4 * index, 0)
+            memcpy(p, &key, 4)
+            p += 4
+        unmask(p, payload, size, key)
+        p += size
+    return 0
+
+
+cdef inline bint is_plain(object message):
+    """Whether a message's bytes can be had without asking: ASCII text and bytes."""
+    return PyBytes_CheckExact(message) or (isinstance(message, str) and PyUnicode_IS_COMPACT_ASCII(message))
+
+
+cdef inline Py_ssize_t plain_size(object message):
+    """The size of a plain message in bytes."""
+    return PyBytes_GET_SIZE(message) if PyBytes_CheckExact(message) else PyUnicode_GET_LENGTH(message)
+
+
+cdef inline const uint8_t *plain_data(object message):
+    """The bytes of a plain message."""
+    if PyBytes_CheckExact(message):
+        return <const uint8_t *>PyBytes_AS_STRING(message)
+    return <const uint8_t *>PyUnicode_DATA(message)
+
+
+cdef inline Py_ssize_t frame_size(Py_ssize_t size, bint masked):
+    """The size of a frame with a payload of `size` bytes."""
+    return <Py_ssize_t>wsc_header_size(<uint64_t>size) + (4 if masked else 0) + size
+
+
+cdef bytes as_plain(object message):
+    """Return the bytes of any message; TypeError for what is none."""
+    cdef Py_buffer view
+    if isinstance(message, str):
+        return message.encode()
+    try:
+        open_view(message, &view)
+    except TypeError:
+        raise not_a_message(message) from None
+    try:
+        return PyBytes_FromStringAndSize(<const char *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)

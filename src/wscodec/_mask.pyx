@@ -1,0 +1,117 @@
+# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+"""Masking, compiled; the twin of `_pure/mask.py`.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uint32_t
+
+from wscodec._views cimport open_view, open_writable
+
+from ._typing import Buffer
+from .errors import bad_key
+
+__all__ = ["apply_mask", "apply_mask_inplace", "kernels", "use_kernel"]
+
+
+cdef int read_key(object key, object offset, uint32_t *turned) except -1:
+    """Read the four bytes of `key` as they apply from `offset` on."""
+    cdef Py_buffer view
+    cdef Py_ssize_t size
+    open_view(key, &view)
+    size = view.len
+    if size == 4:
+        try:
+            turned[0] = wsc_mask_key(<const uint8_t *>view.buf, <size_t>(offset & 3))
+        finally:
+            PyBuffer_Release(&view)
+        return 0
+    PyBuffer_Release(&view)
+    raise bad_key(size)
+
+
+def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
+    """Mask or unmask `data`.
+
+    Args:
+        data: any C-contiguous buffer.
+        key: the 4 bytes of the masking key.
+        offset: where `data` stands in its payload, in bytes; the key's phase follows from it.
+
+    Returns:
+        A new bytes object of the same size.
+
+    Raises:
+        TypeError: `data` or `key` is not a C-contiguous bytes-like object.
+        ValueError: `key` does not have 4 bytes.
+
+    RFC 6455 §5.3.
+    """
+    cdef Py_buffer view
+    cdef uint32_t turned
+    open_view(data, &view)
+    try:
+        read_key(key, offset, &turned)
+        result = PyBytes_FromStringAndSize(NULL, view.len)
+        mask_kernel.function(
+            <uint8_t *>PyBytes_AS_STRING(result), <const uint8_t *>view.buf, <size_t>view.len, turned
+        )
+        return result
+    finally:
+        PyBuffer_Release(&view)
+
+
+def apply_mask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
+    """Mask or unmask `buffer` where it stands.
+
+    Args:
+        buffer: any writable, C-contiguous buffer.
+        key: the 4 bytes of the masking key.
+        offset: where `buffer` stands in its payload, in bytes; the key's phase follows from it.
+
+    Raises:
+        TypeError: `buffer` is not writable, or `buffer` or `key` is not a C-contiguous bytes-like object.
+        ValueError: `key` does not have 4 bytes.
+
+    RFC 6455 §5.3.
+    """
+    cdef Py_buffer view
+    cdef uint32_t turned
+    read_key(key, offset, &turned)
+    open_writable(buffer, &view)
+    mask_kernel.function(<uint8_t *>view.buf, <const uint8_t *>view.buf, <size_t>view.len, turned)
+    PyBuffer_Release(&view)
+
+
+def kernels() -> tuple[str, ...]:
+    """Return the names of the masking kernels that this CPU can run, best first."""
+    names = []
+    cdef const wsc_mask_kernel *kernel = wsc_mask_kernels
+    while kernel.name != NULL:
+        if wsc_cpu_has(kernel.level):
+            names.append(kernel.name.decode())
+        kernel += 1
+    return tuple(names)
+
+
+def use_kernel(name: str) -> None:
+    """Choose the masking kernel by name.
+
+    Raises:
+        ValueError: there is no such kernel here.
+    """
+    global mask_kernel
+    if name not in kernels():
+        raise ValueError(f"no masking kernel {name!r} here, only {', '.join(kernels())}")
+    cdef const wsc_mask_kernel *kernel = wsc_mask_kernels
+    while kernel.name.decode() != name:
+        kernel += 1
+    mask_kernel = kernel
+
+
+use_kernel(kernels()[0])

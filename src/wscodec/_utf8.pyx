@@ -1,0 +1,153 @@
+# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+"""UTF-8, compiled; the twin of `_pure/utf8.py`.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from cpython.buffer cimport PyBuffer_Release
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint8_t
+from libc.string cimport memcpy
+
+from wscodec._views cimport open_view
+
+from ._typing import Buffer
+
+__all__ = ["Utf8Validator", "decode_utf8", "is_valid_utf8", "kernels", "use_kernel"]
+
+
+cdef extern from "Python.h":
+    str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
+    void *PyUnicode_DATA(object text)
+
+
+# The kernel in use.
+cdef const wsc_utf8_kernel *utf8_kernel
+
+
+cdef str decode(const uint8_t *p, Py_ssize_t size):
+    """Return the text of `size` bytes of UTF-8; UnicodeDecodeError as from `bytes.decode`."""
+    # Of one character, CPython has the object already.
+    if size < 2 or not utf8_kernel.ascii(p, <size_t>size):
+        return PyUnicode_DecodeUTF8(<const char *>p, size, NULL)
+    text = PyUnicode_New(size, 127)
+    memcpy(PyUnicode_DATA(text), p, <size_t>size)
+    return text
+
+
+def is_valid_utf8(data: Buffer) -> bool:
+    """Tell whether `data` is UTF-8, whole and well-formed.
+
+    Args:
+        data: any C-contiguous buffer.
+
+    Returns:
+        False for overlong forms, surrogates, code points above U+10FFFF and cut sequences, too.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+
+    RFC 3629 §4, RFC 6455 §8.1.
+    """
+    cdef Py_buffer view
+    cdef bint valid
+    open_view(data, &view)
+    valid = utf8_kernel.valid(<const uint8_t *>view.buf, <size_t>view.len)
+    PyBuffer_Release(&view)
+    return valid
+
+
+def decode_utf8(data: Buffer) -> str:
+    """Decode UTF-8.
+
+    Args:
+        data: any C-contiguous buffer.
+
+    Returns:
+        The text.
+
+    Raises:
+        UnicodeDecodeError: as `bytes.decode` raises it.
+        TypeError: `data` is not a C-contiguous bytes-like object.
+
+    RFC 3629 §4, RFC 6455 §8.1.
+    """
+    cdef Py_buffer view
+    open_view(data, &view)
+    try:
+        return decode(<const uint8_t *>view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
+cdef class Utf8Validator:
+    """Validates UTF-8 that arrives in chunks, cut anywhere.
+
+    It says no at the first byte that no valid text can have at its place, and goes on saying no.
+
+    RFC 3629 §4, RFC 6455 §8.1.
+    """
+
+    cdef unsigned state
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def feed(self, data: Buffer) -> bool:
+        """Validate the next chunk.
+
+        Args:
+            data: any C-contiguous buffer.
+
+        Returns:
+            Whether all that has been fed can be the beginning of valid text.
+
+        Raises:
+            TypeError: `data` is not a C-contiguous bytes-like object.
+        """
+        cdef Py_buffer view
+        open_view(data, &view)
+        self.state = wsc_utf8_feed(utf8_kernel, self.state, <const uint8_t *>view.buf, <size_t>view.len)
+        PyBuffer_Release(&view)
+        return self.state != WSC_UTF8_REJECT
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that has been fed is valid text that ends with a whole character."""
+        return self.state == WSC_UTF8_ACCEPT
+
+    def reset(self) -> None:
+        """Forget all that has been fed."""
+        self.state = WSC_UTF8_ACCEPT
+
+
+def kernels() -> tuple[str, ...]:
+    """Return the names of the UTF-8 kernels that this CPU can run, best first."""
+    names = []
+    cdef const wsc_utf8_kernel *kernel = wsc_utf8_kernels
+    while kernel.name != NULL:
+        if wsc_cpu_has(kernel.level):
+            names.append(kernel.name.decode())
+        kernel += 1
+    return tuple(names)
+
+
+def use_kernel(name: str) -> None:
+    """Choose the UTF-8 kernel by name.
+
+    Raises:
+        ValueError: there is no such kernel here.
+    """
+    global utf8_kernel
+    if name not in kernels():
+        raise ValueError(f"no UTF-8 kernel {name!r} here, only {', '.join(kernels())}")
+    cdef const wsc_utf8_kernel *kernel = wsc_utf8_kernels
+    while kernel.name.decode() != name:
+        kernel += 1
+    utf8_kernel = kernel
+
+
+use_kernel(kernels()[0])
