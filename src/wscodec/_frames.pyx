@@ -37,6 +37,7 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
     bint PyUnicode_IS_COMPACT_ASCII(object text)
     Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    const Py_ssize_t PY_SSIZE_T_MAX
 
 
 # The bits and lengths of section 5.2, as in `spec.py`.
@@ -54,6 +55,7 @@ cdef enum:
     LENGTH_64 = 127
     LEAST_16 = 126
     LEAST_64 = 65536
+    MAX_HEADER_SIZE = 14
     SHORT = 32  # what `wsc_mask_short` can do
 
 
@@ -310,7 +312,7 @@ def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
             if payloads is None:
                 payloads = list(run)
             message = payloads[index] = as_plain(message)
-        total += frame_size(plain_size(message), keys is not None)
+        total = added(total, plain_size(message), keys is not None)
     frames = PyBytes_FromStringAndSize(NULL, total)
     pack_run(<uint8_t *>PyBytes_AS_STRING(frames), run, payloads, keys)
     return frames
@@ -339,26 +341,28 @@ cdef int pack_run(uint8_t *p, tuple run, list payloads, bytes keys) except -1:
     return 0
 
 
-cdef inline bint is_plain(object message):
+cdef inline bint is_plain(object message) noexcept:
     """Whether a message's bytes can be had without asking: ASCII text and bytes."""
     return PyBytes_CheckExact(message) or (isinstance(message, str) and PyUnicode_IS_COMPACT_ASCII(message))
 
 
-cdef inline Py_ssize_t plain_size(object message):
+cdef inline Py_ssize_t plain_size(object message) noexcept:
     """The size of a plain message in bytes."""
     return PyBytes_GET_SIZE(message) if PyBytes_CheckExact(message) else PyUnicode_GET_LENGTH(message)
 
 
-cdef inline const uint8_t *plain_data(object message):
+cdef inline const uint8_t *plain_data(object message) noexcept:
     """The bytes of a plain message."""
     if PyBytes_CheckExact(message):
         return <const uint8_t *>PyBytes_AS_STRING(message)
     return <const uint8_t *>PyUnicode_DATA(message)
 
 
-cdef inline Py_ssize_t frame_size(Py_ssize_t size, bint masked):
-    """The size of a frame with a payload of `size` bytes."""
-    return <Py_ssize_t>wsc_header_size(<uint64_t>size) + (4 if masked else 0) + size
+cdef inline Py_ssize_t added(Py_ssize_t total, Py_ssize_t size, bint masked) except -1:
+    """Add the size of a frame with a payload of `size` bytes to a total."""
+    if size > PY_SSIZE_T_MAX - total - MAX_HEADER_SIZE:
+        raise OverflowError("the frames are larger than any buffer can be")
+    return total + <Py_ssize_t>wsc_header_size(<uint64_t>size) + (4 if masked else 0) + size
 
 
 cdef bytes as_plain(object message):

@@ -100,30 +100,24 @@ def _shortest(head: bytes) -> int:
 class FrameReader:
     """Cuts a stream into headers and unmasked pieces of payload; keeps no payload itself.
 
-    The caller asks for a header, judges it in `check`, and then asks for pieces until `remaining` is 0.
+    The caller judges what `preview` shows, takes the header, and then takes pieces until `remaining` is 0.
+
+    Attributes:
+        held: the bytes of a header that isn't all there yet.
+        remaining: how many bytes of the frame's payload are still to come.
     """
 
-    __slots__ = ("_head", "_key", "_offset", "remaining")
+    __slots__ = ("_key", "_offset", "held", "remaining")
 
     def __init__(self) -> None:
-        self._head = b""
+        self.held = b""
         self._key: bytes | None = None
         self._offset = 0
         self.remaining = 0
 
-    @property
-    def between_frames(self) -> bool:
-        """Whether the next byte is the first of a frame."""
-        return not self.remaining and not self._head
-
-    @property
-    def held(self) -> int:
-        """How many bytes of an unfinished header are held."""
-        return len(self._head)
-
     def preview(self, data: memoryview, position: int) -> bytes:
         """Return as much of the next header as is known: at most 14 bytes, of which the last may be payload."""
-        return self._head + data[position : position + MAX_HEADER_SIZE - len(self._head)].tobytes()
+        return self.held + data[position : position + MAX_HEADER_SIZE - len(self.held)].tobytes()
 
     def read_header(self, head: bytes, position: int) -> tuple[Header | None, int]:
         """Take a header.
@@ -137,11 +131,11 @@ class FrameReader:
         """
         header = parse_header(head)
         if header is None:
-            position += len(head) - len(self._head)
-            self._head = head
+            position += len(head) - len(self.held)
+            self.held = head
             return None, position
-        position += header.size - len(self._head)
-        self._head = b""
+        position += header.size - len(self.held)
+        self.held = b""
         self._key = header.masking_key
         self._offset = 0
         self.remaining = header.length

@@ -188,10 +188,14 @@ class Decoder:
         self.controls = ()
         if self._failure is not None:
             raise copy_of(self._failure)
+        taken = 0
+        if type(data) is bytes and self._between_messages():
+            taken = take_messages(data, 0, self._masked, self._run_limit, events)
+            if taken == len(data):
+                return events
         with flat_view(data) as view:
             try:
-                # The runs are quickest over bytes themselves, the rules over a view.
-                self._feed(data if type(data) is bytes else view, view, events)
+                self._feed(view, taken, events)
             except ProtocolError as error:
                 self._failure = copy_of(error)
                 self._message = None
@@ -199,16 +203,19 @@ class Decoder:
                 raise
         return events
 
-    def _feed(self, data: Buffer, view: memoryview, events: list[Event]) -> None:
-        """Take plain messages in runs and every other frame by the rules."""
-        position = 0
-        end = len(view)
+    def _between_messages(self) -> bool:
+        """Whether the next byte is the first of a frame that may be a whole message."""
+        return self._message is None and self._header is None and not self._reader.held and not self._closed
+
+    def _feed(self, data: memoryview, position: int, events: list[Event]) -> None:
+        """Take frames by the rules, and plain messages behind them in runs."""
+        end = len(data)
         while position < end and not self._closed:
-            if self._message is None and self._header is None and not self._reader.held:
+            if self._between_messages():
                 position = take_messages(data, position, self._masked, self._run_limit, events)
                 if position == end:
                     return
-            position = self._take_frame(view, position, events)
+            position = self._take_frame(data, position, events)
 
     def _take_frame(self, data: memoryview, position: int, events: list[Event]) -> int:
         """Take one frame, or what there is of it, and return the position behind it."""

@@ -158,37 +158,50 @@ def _take(raw: bytes | memoryview, start: int, masked: bool, max_size: int, mess
     end = len(raw)
     key_size = 4 if masked else 0
     mask_bit = MASKED if masked else 0
+    take = messages.append
     while end - start >= 2:
         first = raw[start]
         if first != _TEXT and first != _BINARY:
             break
         length = raw[start + 1] ^ mask_bit
-        body = start + 2
+        body = start + 2 + key_size
         if length >= LENGTH_16:
             if length > LENGTH_64:
                 break
-            size = 2 if length == LENGTH_16 else 8
-            least = LEAST_16 if size == 2 else LEAST_64
-            length = int.from_bytes(raw[body : body + size])
-            body += size
-            if length < least:
+            width = 2 if length == LENGTH_16 else 8
+            length = int.from_bytes(raw[start + 2 : start + 2 + width])
+            body += width
+            if length < (LEAST_16 if width == 2 else LEAST_64):
                 break
-        body += key_size
         stop = body + length
         if stop > end or length > max_size:
             break
-        payload = bytes(raw[body:stop])
-        if masked:
-            payload = xor(payload, bytes(raw[body - 4 : body]))
+        payload = _unmasked(raw[body:stop], raw[body - 4 : body], length) if masked else bytes(raw[body:stop])
         if first == _BINARY:
-            messages.append(payload)
+            take(payload)
         else:
             try:
-                messages.append(payload.decode())
+                take(payload.decode())
             except UnicodeDecodeError:
                 break
         start = stop
     return start
+
+
+# The key as a number, times _REPEAT[n], is the key n times in a row; _ONES[n] cuts it to n bytes. A short payload
+# is unmasked by numbers alone, which is a third quicker than by way of a repeated key.
+_SHORT = 128
+_REPEAT = tuple(int.from_bytes(b"\1\0\0\0" * words, "little") for words in range(_SHORT // 4 + 1))
+_ONES = tuple((1 << 8 * size) - 1 for size in range(_SHORT + 1))
+_number = int.from_bytes
+
+
+def _unmasked(payload: bytes | memoryview, key: bytes | memoryview, size: int) -> bytes:
+    """Return a payload of `size` bytes without its mask."""
+    if size > _SHORT:
+        return xor(bytes(payload), bytes(key))
+    stream = _number(key, "little") * _REPEAT[size + 3 >> 2] & _ONES[size]
+    return (_number(payload, "little") ^ stream).to_bytes(size, "little")
 
 
 def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
@@ -210,7 +223,7 @@ def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
     """
     if keys is not None and len(keys) != 4 * len(messages):
         raise ValueError(f"{len(messages)} messages need {4 * len(messages)} bytes of keys, not {len(keys)}")
-    parts = []
+    parts: list[bytes] = []
     for index, message in enumerate(messages):
         first, payload = _payload(message)
         if keys is None:

@@ -65,7 +65,8 @@ class Utf8Validator:
     __slots__ = ("_decoder", "_valid")
 
     def __init__(self) -> None:
-        self.reset()
+        self._decoder = _Decoder()
+        self._valid = True
 
     def feed(self, data: Buffer) -> bool:
         """Validate the next chunk.

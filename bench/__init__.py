@@ -1,0 +1,1 @@
+"""Measures wscodec against the WebSocket libraries that Python has: `python -m bench`."""

@@ -1,0 +1,65 @@
+"""`python -m bench`: check, measure, compare."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from . import cases, runner, table
+from .rivals import RIVALS
+
+LATEST = runner.BENCH / "results" / "local" / "latest.json"
+
+
+def names_from(known: list[str], what: str):
+    """Return an argument type: names out of `known`, separated by commas."""
+
+    def parse(value: str) -> list[str]:
+        names = value.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"no {what} {', '.join(unknown)}; there are {', '.join(known)}")
+        return [name for name in known if name in names]
+
+    return parse
+
+
+def arguments(argv: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="one short round: does it still run?")
+    for option, what, known in (("--only", "group", cases.GROUPS), ("--rivals", "rival", list(RIVALS))):
+        parser.add_argument(
+            option, metavar="NAMES", type=names_from(known, what), default=known, help=f"of {','.join(known)}"
+        )
+    parser.add_argument("--passes", type=int, default=3, help="fresh processes per rival (3)")
+    parser.add_argument("--output", type=Path, default=LATEST, help="the JSON file to write")
+    return parser.parse_args(argv)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run, print the table, write the JSON; return 1 if a rival's process failed."""
+    options = arguments(argv)
+    passes, timing = (1, runner.QUICK) if options.quick else (options.passes, runner.FULL)
+    try:
+        report = runner.run(options.rivals, options.only, passes, timing)
+    except runner.BenchError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if not report.rounds:
+        print("nothing was measured", file=sys.stderr)
+        return 1
+    settings = {"quick": options.quick, "passes": passes, "groups": options.only}
+    summary = report.summary(settings)
+    options.output.parent.mkdir(parents=True, exist_ok=True)
+    options.output.write_text(json.dumps(summary, indent=1) + "\n")
+    print("", table.render(summary), sep="\n")
+    if options.quick:
+        print("A quick run shows that everything runs; its figures mean nothing.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
