@@ -2,14 +2,18 @@
 
 Environment:
     WSCODEC_PURE=1      builds no compiled module: the wheel is `py3-none-any`.
+    WSCODEC_REQUIRE=1   makes a compiled module that can't be built an error. Without it the build goes on, says so,
+                        and leaves all of them out, so that the pure-Python twins serve.
     WSCODEC_SANITIZE=1  builds with the address and undefined-behaviour sanitizers.
-    WSCODEC_REQUIRE=1   makes a compiled module that can't be built an error; without it, the pure-Python twins serve.
 """
 
+import contextlib
 import os
 import sys
+from glob import glob
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 
@@ -49,6 +53,7 @@ def extensions():
         Extension(
             f"wscodec.{name}",
             [f"{PACKAGE}/{name}.pyx", *(f"{KERNELS}/{kernel}.c" for kernel in kernels)],
+            depends=glob(f"{KERNELS}/*.h"),
             include_dirs=[PACKAGE],
             define_macros=[("CYTHON_USE_MODULE_STATE", "1")],
             extra_compile_args=compile_args,
@@ -61,16 +66,29 @@ def extensions():
 
 
 class BuildExtensions(build_ext):
-    """Says so where a module can't be compiled and the pure-Python twins will serve."""
+    """Builds all of the compiled modules or, where one fails, none, and says so."""
+
+    failed = False
+
+    def build_extension(self, ext):
+        try:
+            super().build_extension(ext)
+        except BaseException:
+            self.failed = True
+            raise
 
     def run(self):
         super().run()
-        missing = [ext.name for ext in self.extensions if not os.path.exists(self.get_ext_fullpath(ext.name))]
-        if missing:
-            print(
-                f"wscodec: {', '.join(missing)} could not be compiled; the pure-Python backend will be used",
-                file=sys.stderr,
-            )
+        if self.failed:
+            for ext in self.extensions:
+                self.remove(self.get_ext_filename(self.get_ext_fullname(ext.name)))
+            print("wscodec: no compiled modules; the pure-Python backend will be used", file=sys.stderr)
+
+    def remove(self, name):
+        """Remove a module that was built, now or earlier."""
+        for folder in (self.build_lib, "src") if self.inplace else (self.build_lib,):
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(folder, name))
 
 
 class BuildPython(build_py):
@@ -84,4 +102,16 @@ class BuildPython(build_py):
         return [name for name in super().find_data_files(package, src_dir) if not name.endswith(SOURCE_SUFFIXES)]
 
 
-setup(ext_modules=extensions(), cmdclass={"build_ext": BuildExtensions, "build_py": BuildPython})
+class BuildWheel(bdist_wheel):
+    """Calls a wheel without compiled modules what it is."""
+
+    def get_tag(self):
+        if self.get_finalized_command("build_ext").failed:
+            self.root_is_pure = True
+        return super().get_tag()
+
+
+setup(
+    ext_modules=extensions(),
+    cmdclass={"bdist_wheel": BuildWheel, "build_ext": BuildExtensions, "build_py": BuildPython},
+)

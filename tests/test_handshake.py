@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -12,12 +13,6 @@ import h11
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from websockets.client import ClientProtocol
-from websockets.server import ServerProtocol
-from websockets.typing import Subprotocol
-from websockets.uri import parse_uri as websockets_parse_uri
-from wsproto import ConnectionType, WSConnection
-from wsproto import events as wsproto_events
 
 import wscodec._http as http
 import wscodec.handshake as handshake_module
@@ -37,13 +32,7 @@ from wscodec.handshake import (
     Origins,
     Request,
     ServerHandshake,
-    accept_key,
-    check_request,
-    check_response,
     generate_key,
-    negotiate_subprotocol,
-    request_headers,
-    response_headers,
 )
 from wscodec.uri import parse_uri
 
@@ -86,6 +75,16 @@ def add(head: bytes, *lines: bytes) -> bytes:
 
 def first_line(head: bytes, line: bytes) -> bytes:
     return line + head[head.index(b"\r\n") :]
+
+
+def swap(name: bytes, *values: bytes) -> bytes:
+    """Return the RFC's request with other values in that header, none or several."""
+    return change(RFC_REQUEST, name, *(name + b": " + value for value in values))
+
+
+def swap_back(name: bytes, *values: bytes) -> bytes:
+    """Return the RFC's response with other values in that header, none or several."""
+    return change(RFC_RESPONSE, name, *(name + b": " + value for value in values))
 
 
 def cuts(data: bytes) -> Iterator[list[bytes]]:
@@ -132,57 +131,35 @@ def client(uri: str = "ws://server.example.com/chat", **arguments: Any) -> Clien
 
 # The server, reading.
 
-GOOD_REQUESTS = [
-    pytest.param(RFC_REQUEST, id="rfc"),
-    pytest.param(change(RFC_REQUEST, b"Connection", b"Connection: keep-alive, Upgrade"), id="firefox"),
-    pytest.param(
-        change(RFC_REQUEST, b"Connection", b"Connection: keep-alive", b"connection: uPGRADE"),
-        id="connection-on-two-lines",
-    ),
-    pytest.param(
-        change(RFC_REQUEST, b"Connection", b"Connection:, ,\tupgrade ,"), id="connection-empty-elements"
-    ),
-    pytest.param(change(RFC_REQUEST, b"Upgrade", b"Upgrade: WebSocket"), id="upgrade-case"),
-    pytest.param(change(RFC_REQUEST, b"Upgrade", b"Upgrade: HTTP/2.0, websocket"), id="upgrade-list"),
-    pytest.param(
-        change(RFC_REQUEST, b"Upgrade", b"Upgrade: h2c", b"Upgrade: websocket"), id="upgrade-on-two-lines"
-    ),
-    pytest.param(
-        change(RFC_REQUEST, b"Sec-WebSocket-Key", b"SEC-WEBSOCKET-KEY:dGhlIHNhbXBsZSBub25jZQ== \t"),
-        id="name-case-and-space-around-value",
-    ),
-    pytest.param(
-        change(
-            RFC_REQUEST,
-            b"Sec-WebSocket-Protocol",
-            b"Sec-WebSocket-Protocol: chat",
-            b"Sec-WebSocket-Protocol: b",
-        ),
-        id="subprotocols-on-two-lines",
-    ),
-    pytest.param(change(RFC_REQUEST, b"Sec-WebSocket-Protocol"), id="no-subprotocols"),
-    pytest.param(change(RFC_REQUEST, b"Origin"), id="no-origin"),
-    pytest.param(change(RFC_REQUEST, b"Host", b"Host: server.example.com:8080"), id="host-port"),
-    pytest.param(change(RFC_REQUEST, b"Host", b"Host: [2001:db8::1]:80"), id="host-ipv6"),
-    pytest.param(add(RFC_REQUEST, b"Content-Length: 0"), id="empty-body"),
-    pytest.param(add(RFC_REQUEST, b"Cookie: a=\xff\x80"), id="latin-1-value"),
-    pytest.param(add(RFC_REQUEST, b"X:"), id="empty-value"),
-    pytest.param(add(RFC_REQUEST, b"X: a\tb"), id="tab-in-value"),
-    pytest.param(add(RFC_REQUEST, b"Sec-WebSocket-Extensions: permessage-deflate"), id="extension-offered"),
-    pytest.param(first_line(RFC_REQUEST, b"GET /chat HTTP/1.2"), id="http-1.2"),
-    pytest.param(first_line(RFC_REQUEST, b"GET /?a=b HTTP/1.1"), id="query"),
-    pytest.param(
-        first_line(RFC_REQUEST, b"GET http://server.example.com/chat HTTP/1.1"), id="absolute-target"
-    ),
-    # §4.1: the RFC's own example of a key has bits behind its 16 bytes that are not zero.
-    pytest.param(
-        change(RFC_REQUEST, b"Sec-WebSocket-Key", b"Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC=="),
-        id="rfc-other-key",
-    ),
-]
+GOOD_REQUESTS = {
+    "rfc": RFC_REQUEST,
+    "firefox": swap(b"Connection", b"keep-alive, Upgrade"),
+    "connection-on-two-lines": swap(b"Connection", b"keep-alive", b"uPGRADE"),
+    "connection-empty-elements": swap(b"Connection", b", ,\tupgrade ,"),
+    "upgrade-case": swap(b"Upgrade", b"WebSocket"),
+    "upgrade-list": swap(b"Upgrade", b"HTTP/2.0, websocket"),
+    "upgrade-on-two-lines": swap(b"Upgrade", b"h2c", b"websocket"),
+    "name-case-and-no-space": change(RFC_REQUEST, b"Host", b"hOST:h"),
+    "space-and-tab-around-value": swap(b"Sec-WebSocket-Key", b" \t" + KEY.encode() + b"\t "),
+    "subprotocols-on-two-lines": swap(b"Sec-WebSocket-Protocol", b"chat", b"b"),
+    "no-subprotocols": swap(b"Sec-WebSocket-Protocol"),
+    "no-origin": swap(b"Origin"),
+    "host-port": swap(b"Host", b"server.example.com:8080"),
+    "host-ipv6": swap(b"Host", b"[2001:db8::1]:80"),
+    "empty-body": add(RFC_REQUEST, b"Content-Length: 0"),
+    "latin-1-value": add(RFC_REQUEST, b"Cookie: a=\xff\x80"),
+    "empty-value": add(RFC_REQUEST, b"X:"),
+    "tab-in-value": add(RFC_REQUEST, b"X: a\tb"),
+    "extension-offered": add(RFC_REQUEST, b"Sec-WebSocket-Extensions: permessage-deflate"),
+    "http-1.2": first_line(RFC_REQUEST, b"GET /chat HTTP/1.2"),
+    "query": first_line(RFC_REQUEST, b"GET /?a=b HTTP/1.1"),
+    "absolute-target": first_line(RFC_REQUEST, b"GET http://server.example.com/chat HTTP/1.1"),
+    # §4.1: the bits behind the 16 bytes are not zero in the RFC's own example.
+    "rfc-other-key": swap(b"Sec-WebSocket-Key", b"AQIDBAUGBwgJCgsMDQ4PEC=="),
+}
 
 
-@pytest.mark.parametrize("head", GOOD_REQUESTS)
+@pytest.mark.parametrize("head", GOOD_REQUESTS.values(), ids=GOOD_REQUESTS)
 def test_server_good_request_returned_however_it_is_cut(head: bytes) -> None:
     for parts in cuts(head):
         server = ServerHandshake(origins=ORIGINS)
@@ -203,7 +180,7 @@ def test_server_rfc_example_parsed_and_answered() -> None:
         "/chat",
         "1.1",
     )
-    assert list(request.headers)[0] == ("Host", "server.example.com")
+    assert next(iter(request.headers)) == ("Host", "server.example.com")
     assert len(request.headers) == 7
     assert server.offered_subprotocols == ("chat", "superchat")
     assert server.subprotocol is None
@@ -253,142 +230,134 @@ def test_request_path_is_the_resource_name(target: bytes, path: str) -> None:
 
 HEADLESS = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 
-# id, request, kind, status, part of the reason, whether `request` is set all the same
+
+def bad(
+    name: str,
+    head: bytes,
+    reason: str,
+    kind: type[HandshakeError] = BadRequest,
+    status: int = 400,
+    *,
+    well_formed: bool = True,
+) -> Any:
+    """Return the row of a request that is refused; `well_formed` ones set `request` all the same."""
+    return pytest.param(head, reason, kind, status, well_formed, id=name)
+
+
+NOT_HTTP = {
+    "tls-hello": (b"\x16\x03\x01\x02\x00", "line"),
+    "empty-line-first": (b"\r\n" + RFC_REQUEST, "line"),
+    "space-first": (b" " + RFC_REQUEST, "line"),
+    "no-version": (first_line(RFC_REQUEST, b"GET /chat"), "request line"),
+    "space-in-target": (first_line(RFC_REQUEST, b"GET /a b HTTP/1.1"), "request line"),
+    "latin-1-target": (first_line(RFC_REQUEST, b"GET /\xe9 HTTP/1.1"), "request line"),
+    "two-digit-version": (first_line(RFC_REQUEST, b"GET / HTTP/1.11"), "request line"),
+    "bare-lf-first": (RFC_REQUEST.replace(b"\r\n", b"\n", 1), "control"),
+    "bare-lf-everywhere": (RFC_REQUEST.replace(b"\r\n", b"\n"), "control"),
+    "bare-lf-blank": (RFC_REQUEST[:-2] + b"\n", "line"),
+    "bare-cr": (add(RFC_REQUEST, b"X: a\rb"), "control"),
+    "cr-before-crlf": (add(RFC_REQUEST, b"X: a\r"), "control"),
+    "cr-at-line-start": (RFC_REQUEST[:-2] + b"\rX: y\r\n\r\n", "control"),
+    "nul-in-value": (add(RFC_REQUEST, b"X: a\x00b"), "control"),
+    "vertical-tab-in-value": (add(RFC_REQUEST, b"X: a\x0bb"), "control"),
+    "del-in-value": (add(RFC_REQUEST, b"X: a\x7fb"), "control"),
+    "folded-line": (add(RFC_REQUEST, b"X: a", b" b"), "space"),
+    "folded-first-line": (RFC_REQUEST.replace(b"\r\nHost", b"\r\n\tHost"), "space"),
+    "no-colon": (add(RFC_REQUEST, b"X"), "header line"),
+    "space-before-colon": (add(RFC_REQUEST, b"X : y"), "header line"),
+    "empty-name": (add(RFC_REQUEST, b": y"), "header line"),
+    "latin-1-name": (add(RFC_REQUEST, b"X\xe9: y"), "header line"),
+    "no-host": (swap(b"Host"), "Host"),
+    "two-hosts": (add(RFC_REQUEST, b"Host: evil.example"), "Host"),
+    "same-host-twice": (add(RFC_REQUEST, b"host: server.example.com"), "Host"),
+    "length": (add(RFC_REQUEST, b"Content-Length: 1"), "body"),
+    "length-sign": (add(RFC_REQUEST, b"Content-Length: +0"), "Content-Length"),
+    "lengths-disagree": (add(RFC_REQUEST, b"Content-Length: 0", b"Content-Length: 5"), "Content-Length"),
+    "chunked": (add(RFC_REQUEST, b"Transfer-Encoding: chunked"), "body"),
+    "other-coding": (add(RFC_REQUEST, b"Transfer-Encoding: gzip"), "Transfer-Encoding"),
+    "post-with-body": (first_line(add(HEADLESS, b"Content-Length: 9"), b"POST / HTTP/1.1"), "body"),
+}
+BAD_HOSTS = {
+    "empty": b"",
+    "bracket": b"[",
+    "user": b"a@b",
+    "list": b"a,b",
+    "path": b"a/b",
+    "port-too-big": b"a:65536",
+    "port-superscript": b"a:\xb2",
+    "latin-1": b"\xe9",
+}
+BAD_KEYS = {
+    "empty": b"",
+    "15-bytes": base64.b64encode(bytes(15)),
+    "17-bytes": base64.b64encode(bytes(17)),
+    "18-bytes": base64.b64encode(bytes(18)),
+    "no-padding": b"A" * 22,
+    "padding-short": b"A" * 22 + b"=",
+    "foreign-byte": b"dGhlIHNhbXBsZSBub25jZ\xff==",
+    "foreign-bytes-too-many": KEY.encode() + b"!!!!",
+    "space-inside": b"dGhlIHNhbXBs ZSBub25jZQ==",
+    "url-alphabet": b"_" * 22 + b"==",
+    "padding-first": b"==" + b"A" * 22,
+    "list": KEY.encode() + b", " + KEY.encode(),
+}
+BAD_SUBPROTOCOLS = {
+    "empty": b"",
+    "commas": b" , ,",
+    "twice": b"a, b, a",
+    "no-token": b"a, b c",
+    "latin-1": b"\xff\xfe",
+    "spaces": b"b" + b" " * 200 + b"x",
+}
 BAD_REQUESTS = [
-    # HTTP that is none
-    ("tls-hello", b"\x16\x03\x01\x02\x00", BadRequest, 400, "line", False),
-    ("empty-line-first", b"\r\n" + RFC_REQUEST, BadRequest, 400, "line", False),
-    ("space-first", b" " + RFC_REQUEST, BadRequest, 400, "line", False),
-    ("no-version", first_line(RFC_REQUEST, b"GET /chat"), BadRequest, 400, "request line", False),
-    ("space-in-target", first_line(RFC_REQUEST, b"GET /a b HTTP/1.1"), BadRequest, 400, "request line", False),
-    ("latin-1-target", first_line(RFC_REQUEST, b"GET /\xe9 HTTP/1.1"), BadRequest, 400, "request line", False),
-    ("version-word", first_line(RFC_REQUEST, b"GET / HTTP/1.11"), BadRequest, 400, "request line", False),
-    ("bare-lf-first", RFC_REQUEST.replace(b"\r\n", b"\n", 1), BadRequest, 400, "control", False),
-    ("bare-lf-everywhere", RFC_REQUEST.replace(b"\r\n", b"\n"), BadRequest, 400, "control", False),
-    ("bare-lf-blank", RFC_REQUEST[:-2] + b"\n", BadRequest, 400, "line", False),
-    ("bare-cr", add(RFC_REQUEST, b"X: a\rb"), BadRequest, 400, "control", False),
-    ("cr-before-crlf", add(RFC_REQUEST, b"X: a\r"), BadRequest, 400, "control", False),
-    ("cr-at-line-start", RFC_REQUEST[:-2] + b"\rX: y\r\n\r\n", BadRequest, 400, "control", False),
-    ("nul-in-value", add(RFC_REQUEST, b"X: a\x00b"), BadRequest, 400, "control", False),
-    ("vertical-tab-in-value", add(RFC_REQUEST, b"X: a\x0bb"), BadRequest, 400, "control", False),
-    ("del-in-value", add(RFC_REQUEST, b"X: a\x7fb"), BadRequest, 400, "control", False),
-    ("folded-line", add(RFC_REQUEST, b"X: a", b" b"), BadRequest, 400, "space", False),
-    ("folded-first-line", RFC_REQUEST.replace(b"\r\nHost", b"\r\n\tHost"), BadRequest, 400, "space", False),
-    ("no-colon", add(RFC_REQUEST, b"X"), BadRequest, 400, "header line", False),
-    ("space-before-colon", add(RFC_REQUEST, b"X : y"), BadRequest, 400, "header line", False),
-    ("empty-name", add(RFC_REQUEST, b": y"), BadRequest, 400, "header line", False),
-    ("latin-1-name", add(RFC_REQUEST, b"X\xe9: y"), BadRequest, 400, "header line", False),
-    # bodies
-    ("length", add(RFC_REQUEST, b"Content-Length: 1"), BadRequest, 400, "body", False),
-    ("length-sign", add(RFC_REQUEST, b"Content-Length: +0"), BadRequest, 400, "Content-Length", False),
-    ("lengths-disagree", add(RFC_REQUEST, b"Content-Length: 0", b"Content-Length: 5"), BadRequest, 400, "", False),
-    ("chunked", add(RFC_REQUEST, b"Transfer-Encoding: chunked"), BadRequest, 400, "body", False),
-    ("other-coding", add(RFC_REQUEST, b"Transfer-Encoding: gzip"), BadRequest, 400, "", False),
-    ("post-with-body", first_line(add(HEADLESS, b"Content-Length: 9"), b"POST / HTTP/1.1"), BadRequest, 400, "body", False),
-    # the request line's rules
-    ("http-1.0", first_line(RFC_REQUEST, b"GET /chat HTTP/1.0"), BadRequest, 400, "HTTP/1.1", True),
-    ("http-0.9", first_line(RFC_REQUEST, b"GET /chat HTTP/0.9"), BadRequest, 400, "HTTP/1.1", True),
-    ("post", first_line(RFC_REQUEST, b"POST /chat HTTP/1.1"), MethodRefused, 405, "GET", True),
-    ("head", first_line(RFC_REQUEST, b"HEAD /chat HTTP/1.1"), MethodRefused, 405, "GET", True),
-    ("get-lower-case", first_line(RFC_REQUEST, b"get /chat HTTP/1.1"), MethodRefused, 405, "GET", True),
-    ("target-star", first_line(RFC_REQUEST, b"GET * HTTP/1.1"), BadRequest, 400, "target", True),
-    ("target-relative", first_line(RFC_REQUEST, b"GET chat HTTP/1.1"), BadRequest, 400, "target", True),
-    ("target-ftp", first_line(RFC_REQUEST, b"GET ftp://h/ HTTP/1.1"), BadRequest, 400, "target", True),
-    ("target-fragment", first_line(RFC_REQUEST, b"GET /a#b HTTP/1.1"), BadRequest, 400, "fragment", True),
-    # Host
-    ("no-host", change(RFC_REQUEST, b"Host"), BadRequest, 400, "Host", False),
-    ("two-hosts", add(RFC_REQUEST, b"Host: evil.example"), BadRequest, 400, "Host", False),
-    ("same-host-twice", add(RFC_REQUEST, b"host: server.example.com"), BadRequest, 400, "Host", False),
-    ("host-empty", change(RFC_REQUEST, b"Host", b"Host:"), BadRequest, 400, "Host", True),
-    ("host-bracket", change(RFC_REQUEST, b"Host", b"Host: ["), BadRequest, 400, "Host", True),
-    ("host-user", change(RFC_REQUEST, b"Host", b"Host: a@b"), BadRequest, 400, "Host", True),
-    ("host-list", change(RFC_REQUEST, b"Host", b"Host: a,b"), BadRequest, 400, "Host", True),
-    ("host-path", change(RFC_REQUEST, b"Host", b"Host: a/b"), BadRequest, 400, "Host", True),
-    ("host-port", change(RFC_REQUEST, b"Host", b"Host: a:65536"), BadRequest, 400, "Host", True),
-    ("host-superscript", change(RFC_REQUEST, b"Host", b"Host: a:\xb2"), BadRequest, 400, "Host", True),
-    ("host-latin-1", change(RFC_REQUEST, b"Host", b"Host: \xe9"), BadRequest, 400, "Host", True),
-    # Upgrade and Connection
-    ("plain-get", HEADLESS, BadRequest, 426, "Upgrade", True),
-    ("no-upgrade", change(RFC_REQUEST, b"Upgrade"), BadRequest, 426, "Upgrade", True),
-    ("upgrade-empty", change(RFC_REQUEST, b"Upgrade", b"Upgrade:"), BadRequest, 426, "Upgrade", True),
-    ("upgrade-other", change(RFC_REQUEST, b"Upgrade", b"Upgrade: h2c"), BadRequest, 426, "Upgrade", True),
-    ("upgrade-longer", change(RFC_REQUEST, b"Upgrade", b"Upgrade: websockets"), BadRequest, 426, "Upgrade", True),
-    ("upgrade-version", change(RFC_REQUEST, b"Upgrade", b"Upgrade: websocket/13"), BadRequest, 426, "Upgrade", True),
-    ("upgrade-malformed", change(RFC_REQUEST, b"Upgrade", b"Upgrade: websocket, @"), BadRequest, 400, "Upgrade", True),
-    ("upgrade-nbsp", change(RFC_REQUEST, b"Upgrade", b"Upgrade: websocket\xa0"), BadRequest, 400, "Upgrade", True),
-    ("no-connection", change(RFC_REQUEST, b"Connection"), BadRequest, 400, "Connection", True),
-    ("connection-other", change(RFC_REQUEST, b"Connection", b"Connection: close"), BadRequest, 400, "Connection", True),
-    ("connection-longer", change(RFC_REQUEST, b"Connection", b"Connection: Upgraded"), BadRequest, 400, "Connection", True),
-    ("connection-malformed", change(RFC_REQUEST, b"Connection", b"Connection: Upgrade, @"), BadRequest, 400, "Connection", True),
-    ("connection-semicolon", change(RFC_REQUEST, b"Connection", b"Connection: a; Upgrade"), BadRequest, 400, "Connection", True),
-    # version
-    ("no-version-header", change(RFC_REQUEST, b"Sec-WebSocket-Version"), VersionRefused, 426, "13", True),
-    ("version-8", change(RFC_REQUEST, b"Sec-WebSocket-Version", b"Sec-WebSocket-Version: 8"), VersionRefused, 426, "13", True),
-    ("version-list", change(RFC_REQUEST, b"Sec-WebSocket-Version", b"Sec-WebSocket-Version: 13, 8"), VersionRefused, 426, "13", True),
-    ("version-zero-first", change(RFC_REQUEST, b"Sec-WebSocket-Version", b"Sec-WebSocket-Version: 013"), VersionRefused, 426, "13", True),
-    ("version-twice", add(RFC_REQUEST, b"Sec-WebSocket-Version: 13"), VersionRefused, 426, "13", True),
-    # key
-    ("no-key", change(RFC_REQUEST, b"Sec-WebSocket-Key"), BadRequest, 400, "Sec-WebSocket-Key", True),
-    ("two-keys", add(RFC_REQUEST, b"Sec-WebSocket-Key: " + KEY.encode()), BadRequest, 400, "Sec-WebSocket-Key", True),
+    *(bad(name, head, reason, well_formed=False) for name, (head, reason) in NOT_HTTP.items()),
+    bad("http-1.0", first_line(RFC_REQUEST, b"GET /chat HTTP/1.0"), "HTTP/1.1"),
+    bad("http-0.9", first_line(RFC_REQUEST, b"GET /chat HTTP/0.9"), "HTTP/1.1"),
+    bad("post", first_line(RFC_REQUEST, b"POST /chat HTTP/1.1"), "GET", MethodRefused, 405),
+    bad("head", first_line(RFC_REQUEST, b"HEAD /chat HTTP/1.1"), "GET", MethodRefused, 405),
+    bad("get-lower-case", first_line(RFC_REQUEST, b"get /chat HTTP/1.1"), "GET", MethodRefused, 405),
+    bad("target-star", first_line(RFC_REQUEST, b"GET * HTTP/1.1"), "target"),
+    bad("target-relative", first_line(RFC_REQUEST, b"GET chat HTTP/1.1"), "target"),
+    bad("target-ftp", first_line(RFC_REQUEST, b"GET ftp://h/ HTTP/1.1"), "target"),
+    bad("target-fragment", first_line(RFC_REQUEST, b"GET /a#b HTTP/1.1"), "fragment"),
+    *(bad(f"host-{name}", swap(b"Host", host), "Host") for name, host in BAD_HOSTS.items()),
+    bad("plain-get", HEADLESS, "Upgrade", status=426),
+    bad("no-upgrade", swap(b"Upgrade"), "Upgrade", status=426),
+    bad("upgrade-empty", swap(b"Upgrade", b""), "Upgrade", status=426),
+    bad("upgrade-other", swap(b"Upgrade", b"h2c"), "Upgrade", status=426),
+    bad("upgrade-longer", swap(b"Upgrade", b"websockets"), "Upgrade", status=426),
+    bad("upgrade-version", swap(b"Upgrade", b"websocket/13"), "Upgrade", status=426),
+    bad("upgrade-malformed", swap(b"Upgrade", b"websocket, @"), "Upgrade"),
+    bad("upgrade-nbsp", swap(b"Upgrade", b"websocket\xa0"), "Upgrade"),
+    bad("no-connection", swap(b"Connection"), "Connection"),
+    bad("connection-other", swap(b"Connection", b"close"), "Connection"),
+    bad("connection-longer", swap(b"Connection", b"Upgraded"), "Connection"),
+    bad("connection-malformed", swap(b"Connection", b"Upgrade, @"), "Connection"),
+    bad("connection-semicolon", swap(b"Connection", b"a; Upgrade"), "Connection"),
+    bad("no-websocket-version", swap(b"Sec-WebSocket-Version"), "13", VersionRefused, 426),
+    bad("version-8", swap(b"Sec-WebSocket-Version", b"8"), "13", VersionRefused, 426),
+    bad("version-list", swap(b"Sec-WebSocket-Version", b"13, 8"), "13", VersionRefused, 426),
+    bad("version-zero-first", swap(b"Sec-WebSocket-Version", b"013"), "13", VersionRefused, 426),
+    bad("version-twice", swap(b"Sec-WebSocket-Version", b"13", b"13"), "13", VersionRefused, 426),
+    bad("no-key", swap(b"Sec-WebSocket-Key"), "one Sec-WebSocket-Key"),
+    bad("two-keys", swap(b"Sec-WebSocket-Key", KEY.encode(), KEY.encode()), "one Sec-WebSocket-Key"),
+    *(bad(f"key-{name}", swap(b"Sec-WebSocket-Key", key), "base64") for name, key in BAD_KEYS.items()),
+    bad("origin-other", swap(b"Origin", b"https://evil.example"), "origin", OriginRefused, 403),
+    bad("origin-null", swap(b"Origin", b"null"), "origin", OriginRefused, 403),
+    bad("origin-empty", swap(b"Origin", b""), "origin", OriginRefused, 403),
+    bad("origin-prefix", swap(b"Origin", b"http://example.com.evil"), "origin", OriginRefused, 403),
+    bad("origin-twice", swap(b"Origin", b"http://example.com", b"http://example.com"), "Origin"),
     *(
-        (f"key-{name}", change(RFC_REQUEST, b"Sec-WebSocket-Key", b"Sec-WebSocket-Key: " + key), BadRequest, 400, "base64", True)
-        for name, key in [
-            ("empty", b""),
-            ("15-bytes", base64.b64encode(bytes(15))),
-            ("17-bytes", base64.b64encode(bytes(17))),
-            ("18-bytes", base64.b64encode(bytes(18))),
-            ("no-padding", b"A" * 22),
-            ("padding-short", b"A" * 22 + b"="),
-            ("foreign-byte", b"dGhlIHNhbXBsZSBub25jZ\xff=="),
-            ("foreign-bytes-too-many", KEY.encode() + b"!!!!"),
-            ("space-inside", b"dGhlIHNhbXBs ZSBub25jZQ=="),
-            ("url-alphabet", b"_" * 22 + b"=="),
-            ("padding-first", b"==" + b"A" * 22),
-            ("list", KEY.encode() + b", " + KEY.encode()),
-        ]
+        bad(f"subprotocols-{name}", swap(b"Sec-WebSocket-Protocol", value), "Sec-WebSocket-Protocol")
+        for name, value in BAD_SUBPROTOCOLS.items()
     ),
-    # origin
-    ("origin-other", change(RFC_REQUEST, b"Origin", b"Origin: https://evil.example"), OriginRefused, 403, "origin", True),
-    ("origin-null", change(RFC_REQUEST, b"Origin", b"Origin: null"), OriginRefused, 403, "origin", True),
-    ("origin-empty", change(RFC_REQUEST, b"Origin", b"Origin:"), OriginRefused, 403, "origin", True),
-    ("origin-prefix", change(RFC_REQUEST, b"Origin", b"Origin: http://example.com.evil"), OriginRefused, 403, "origin", True),
-    ("origin-twice", add(RFC_REQUEST, b"Origin: http://example.com"), BadRequest, 400, "Origin", True),
-    # subprotocols
-    *(
-        (
-            f"subprotocols-{name}",
-            change(RFC_REQUEST, b"Sec-WebSocket-Protocol", b"Sec-WebSocket-Protocol: " + value),
-            BadRequest,
-            400,
-            "Sec-WebSocket-Protocol",
-            True,
-        )
-        for name, value in [
-            ("empty", b""),
-            ("commas", b" , ,"),
-            ("twice", b"a, b, a"),
-            ("no-token", b"a, b c"),
-            ("latin-1", b"\xff\xfe"),
-            ("spaces", b"b" + b" " * 200 + b"x"),
-        ]
-    ),
-    (
-        "subprotocols-twice-on-two-lines",
-        add(RFC_REQUEST, b"Sec-WebSocket-Protocol: chat"),
-        BadRequest,
-        400,
-        "Sec-WebSocket-Protocol",
-        True,
-    ),
-]  # fmt: skip
+    bad("subprotocols-two-lines", swap(b"Sec-WebSocket-Protocol", b"a", b"a"), "Sec-WebSocket-Protocol"),
+]
 
 
-@pytest.mark.parametrize(
-    ("head", "kind", "status", "reason", "well_formed"),
-    [pytest.param(*row[1:], id=row[0]) for row in BAD_REQUESTS],
-)
+@pytest.mark.parametrize(("head", "reason", "kind", "status", "well_formed"), BAD_REQUESTS)
 def test_server_bad_request_refused_however_it_is_cut(
-    head: bytes, kind: type[HandshakeError], status: int, reason: str, well_formed: bool
+    head: bytes, reason: str, kind: type[HandshakeError], status: int, well_formed: bool
 ) -> None:
     responses = set()
     for parts in cuts(head):
@@ -403,8 +372,10 @@ def test_server_bad_request_refused_however_it_is_cut(
     assert len(responses) == 1
 
 
-@pytest.mark.parametrize(("head", "kind"), [pytest.param(row[1], row[2], id=row[0]) for row in BAD_REQUESTS])
-def test_server_error_is_final_and_its_response_whole(head: bytes, kind: type[HandshakeError]) -> None:
+@pytest.mark.parametrize(("head", "reason", "kind", "status", "well_formed"), BAD_REQUESTS)
+def test_server_error_is_final_and_its_response_whole(
+    head: bytes, reason: str, kind: type[HandshakeError], status: int, well_formed: bool
+) -> None:
     server = ServerHandshake(origins=ORIGINS)
     with pytest.raises(kind) as first:
         server.receive(head)
@@ -417,8 +388,8 @@ def test_server_error_is_final_and_its_response_whole(head: bytes, kind: type[Ha
         server.accept()
     error = first.value
     method = "HEAD" if head.startswith(b"HEAD") else "GET"
-    status, headers, body = parse_answer(error.response, method)
-    assert status == error.status
+    sent, headers, body = parse_answer(error.response, method)
+    assert sent == status
     assert headers["Server"] == "wscodec"
     assert headers["Content-Type"] == "text/plain; charset=utf-8"
     assert "close" in headers["Connection"]
@@ -565,10 +536,8 @@ def test_server_failed_handshake_is_freed_without_the_collector() -> None:
     def fail() -> weakref.ref[ServerHandshake]:
         server = ServerHandshake()
         for _ in range(2):
-            try:
+            with contextlib.suppress(BadRequest):
                 server.receive(HEADLESS)
-            except BadRequest:
-                pass
         return weakref.ref(server)
 
     gc.disable()
@@ -968,6 +937,19 @@ def test_head_reader_agrees_with_a_slow_one_however_it_is_cut(
         assert verdict == expected
 
 
+def watch_h11(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Return a list that gets what h11 is fed with from now on."""
+    fed: list[bytes] = []
+    receive_data = h11.Connection.receive_data
+
+    def watched(connection: h11.Connection, data: bytes) -> None:
+        fed.append(bytes(data))
+        receive_data(connection, data)
+
+    monkeypatch.setattr(h11.Connection, "receive_data", watched)
+    return fed
+
+
 class Counted(bytearray):
     """Counts the bytes that `find` looks at."""
 
@@ -1017,13 +999,7 @@ def test_head_reader_looks_at_each_byte_once(data: bytes, step: int, monkeypatch
 @pytest.mark.parametrize("kind", ["server", "client"])
 @pytest.mark.parametrize("step", [1, 10**6])
 def test_head_parsed_once_and_only_whole(kind: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    fed: list[bytes] = []
-    receive_data = h11.Connection.receive_data
-    monkeypatch.setattr(
-        h11.Connection,
-        "receive_data",
-        lambda self, data: (fed.append(bytes(data)), receive_data(self, data))[1],
-    )
+    fed = watch_h11(monkeypatch)
     handshake = reader(kind)
     head = head_of(kind)
     assert feed(handshake, [head[i : i + step] for i in range(0, len(head), step)]) is not None
@@ -1036,9 +1012,7 @@ def test_spaces_and_a_control_character_never_reach_the_http_parser(
 ) -> None:
     """h11's pattern for a header tries every cut of such a run of spaces."""
     monkeypatch.setattr(h11.Connection, "receive_data", lambda self, data: pytest.fail("h11 was called"))
-    for line in (b"a:" + b" " * 8000 + b"\x00", b"a:" + b" " * 8000 + b"\x0b", b"a: b", b" c"):
-        if line == b"a: b":
-            continue
+    for line in (b"a:" + b" " * 8000 + b"\x00", b"a:" + b" " * 8000 + b"\x0b", b" c"):
         with pytest.raises((BadRequest, BadResponse)):
             reader(kind).receive(add(head_of(kind), line))
 
@@ -1166,31 +1140,23 @@ def test_client_subprotocols_as_one_str_refused() -> None:
 
 # The client, reading.
 
-GOOD_RESPONSES = [
-    pytest.param(RFC_RESPONSE, "chat", id="rfc"),
-    pytest.param(change(RFC_RESPONSE, b"Sec-WebSocket-Protocol"), None, id="no-subprotocol"),
-    pytest.param(change(RFC_RESPONSE, b"Upgrade", b"upgrade: WebSocket"), "chat", id="upgrade-case"),
-    pytest.param(change(RFC_RESPONSE, b"Connection", b"Connection: keep-alive, upgrade"), "chat", id="connection-list"),
-    pytest.param(
-        change(RFC_RESPONSE, b"Connection", b"Connection: a", b"Connection: Upgrade"), "chat", id="connection-lines"
-    ),
-    pytest.param(
-        change(RFC_RESPONSE, b"Sec-WebSocket-Accept", b"Sec-WebSocket-Accept:\t " + ACCEPT.encode() + b" "),
-        "chat",
-        id="space-around-accept",
-    ),
-    pytest.param(first_line(RFC_RESPONSE, b"HTTP/1.1 101"), "chat", id="no-reason"),
-    pytest.param(first_line(RFC_RESPONSE, b"HTTP/1.1 101 null\xff"), "chat", id="odd-reason"),
-    pytest.param(add(RFC_RESPONSE, b"Content-Length: 0"), "chat", id="empty-body"),
-    pytest.param(add(RFC_RESPONSE, b"Set-Cookie: \xff\x80"), "chat", id="latin-1-value"),
-    pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + RFC_RESPONSE, "chat", id="100-before"),
-    pytest.param(
-        b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 \r\n\r\n" + RFC_RESPONSE, "chat", id="two-interim"
-    ),
-]  # fmt: skip
+GOOD_RESPONSES = {
+    "rfc": (RFC_RESPONSE, "chat"),
+    "no-subprotocol": (swap_back(b"Sec-WebSocket-Protocol"), None),
+    "upgrade-case": (swap_back(b"Upgrade", b"WebSocket"), "chat"),
+    "connection-list": (swap_back(b"Connection", b"keep-alive, upgrade"), "chat"),
+    "connection-on-two-lines": (swap_back(b"Connection", b"a", b"Upgrade"), "chat"),
+    "space-around-accept": (swap_back(b"Sec-WebSocket-Accept", b"\t " + ACCEPT.encode() + b" "), "chat"),
+    "no-reason": (first_line(RFC_RESPONSE, b"HTTP/1.1 101"), "chat"),
+    "odd-reason": (first_line(RFC_RESPONSE, b"HTTP/1.1 101 null\xff"), "chat"),
+    "empty-body": (add(RFC_RESPONSE, b"Content-Length: 0"), "chat"),
+    "latin-1-value": (add(RFC_RESPONSE, b"Set-Cookie: \xff\x80"), "chat"),
+    "100-before": (b"HTTP/1.1 100 Continue\r\n\r\n" + RFC_RESPONSE, "chat"),
+    "two-interim": (b"HTTP/1.1 103 x\r\nLink: </a>\r\n\r\nHTTP/1.1 102 \r\n\r\n" + RFC_RESPONSE, "chat"),
+}
 
 
-@pytest.mark.parametrize(("head", "subprotocol"), GOOD_RESPONSES)
+@pytest.mark.parametrize(("head", "subprotocol"), GOOD_RESPONSES.values(), ids=GOOD_RESPONSES)
 def test_client_good_response_returned_however_it_is_cut(head: bytes, subprotocol: str | None) -> None:
     for parts in cuts(head):
         asking = client()
@@ -1221,67 +1187,49 @@ def test_client_trailing_bytes_kept() -> None:
         assert asking.trailing == whole[len(RFC_RESPONSE) : fed]
 
 
-# id, response, part of the reason
-BAD_RESPONSES = [
-    ("no-http", b"\x81\x05hello", "malformed"),
-    ("nul-first", b"\x00", "line"),
-    ("empty-line-first", b"\r\n" + RFC_RESPONSE, "line"),
-    ("bare-lf", RFC_RESPONSE.replace(b"\r\n", b"\n"), "control"),
-    ("folded", add(RFC_RESPONSE, b"X: a", b" b"), "space"),
-    ("nul", add(RFC_RESPONSE, b"X: \x00"), "control"),
-    ("no-colon", add(RFC_RESPONSE, b"X"), "malformed"),
-    ("status-word", first_line(RFC_RESPONSE, b"HTTP/1.1 1O1 x"), "malformed"),
-    ("status-four-digits", first_line(RFC_RESPONSE, b"HTTP/1.1 1010"), "malformed"),
-    ("status-below-100", first_line(RFC_RESPONSE, b"HTTP/1.1 099 x"), "malformed"),
-    ("http-1.0", first_line(RFC_RESPONSE, b"HTTP/1.0 101 x"), "HTTP/1.1"),
-    ("no-upgrade", change(RFC_RESPONSE, b"Upgrade"), "Upgrade"),
-    ("upgrade-other", change(RFC_RESPONSE, b"Upgrade", b"Upgrade: h2c"), "Upgrade"),
-    ("upgrade-list", change(RFC_RESPONSE, b"Upgrade", b"Upgrade: websocket, h2c"), "Upgrade"),
-    ("upgrade-twice", add(RFC_RESPONSE, b"Upgrade: websocket"), "Upgrade"),
-    ("upgrade-malformed", change(RFC_RESPONSE, b"Upgrade", b"Upgrade: @"), "token"),
-    ("no-connection", change(RFC_RESPONSE, b"Connection"), "Connection"),
-    ("connection-other", change(RFC_RESPONSE, b"Connection", b"Connection: close"), "Connection"),
-    ("no-accept", change(RFC_RESPONSE, b"Sec-WebSocket-Accept"), "Accept"),
-    ("accept-twice", add(RFC_RESPONSE, b"Sec-WebSocket-Accept: " + ACCEPT.encode()), "Accept"),
-    ("accept-empty", change(RFC_RESPONSE, b"Sec-WebSocket-Accept", b"Sec-WebSocket-Accept:"), "Accept"),
-    (
-        "accept-case",
-        change(RFC_RESPONSE, b"Sec-WebSocket-Accept", b"Sec-WebSocket-Accept: " + ACCEPT.lower().encode()),
-        "Accept",
-    ),
-    (
-        "accept-nbsp",
-        change(RFC_RESPONSE, b"Sec-WebSocket-Accept", b"Sec-WebSocket-Accept: " + ACCEPT.encode() + b"\xa0"),
-        "Accept",
-    ),
-    ("accept-is-the-key", change(RFC_RESPONSE, b"Sec-WebSocket-Accept", b"Sec-WebSocket-Accept: " + KEY.encode()), "Acc"),
-    ("extension", add(RFC_RESPONSE, b"Sec-WebSocket-Extensions: permessage-deflate"), "extension"),
-    ("extension-empty", add(RFC_RESPONSE, b"Sec-WebSocket-Extensions:"), "extension"),
-    *(
-        (
-            f"subprotocol-{name}",
-            change(RFC_RESPONSE, b"Sec-WebSocket-Protocol", b"Sec-WebSocket-Protocol: " + value),
-            "subprotocol",
-        )
-        for name, value in [
-            ("other", b"x"),
-            ("case", b"Chat"),
-            ("empty", b""),
-            ("list", b"chat, superchat"),
-            ("latin-1", b"\xff\xfe"),
-        ]
-    ),
-    ("subprotocol-twice", add(RFC_RESPONSE, b"Sec-WebSocket-Protocol: chat"), "subprotocol"),
-    ("length", add(RFC_RESPONSE, b"Content-Length: 5"), "body"),
-    ("chunked", add(RFC_RESPONSE, b"Transfer-Encoding: chunked"), "body"),
-    ("interim-malformed", b"HTTP/1.1 100 x\r\nX\r\n\r\n" + RFC_RESPONSE, "malformed"),
-]  # fmt: skip
+# response, part of the reason
+BAD_RESPONSES = {
+    "no-http": (b"Hello\r\n\r\n", "malformed"),
+    "frame": (b"\x81\x05hello", "control"),
+    "nul-first": (b"\x00", "line"),
+    "empty-line-first": (b"\r\n" + RFC_RESPONSE, "line"),
+    "bare-lf": (RFC_RESPONSE.replace(b"\r\n", b"\n"), "control"),
+    "folded": (add(RFC_RESPONSE, b"X: a", b" b"), "space"),
+    "nul": (add(RFC_RESPONSE, b"X: \x00"), "control"),
+    "no-colon": (add(RFC_RESPONSE, b"X"), "malformed"),
+    "status-word": (first_line(RFC_RESPONSE, b"HTTP/1.1 1O1 x"), "malformed"),
+    "status-four-digits": (first_line(RFC_RESPONSE, b"HTTP/1.1 1010"), "malformed"),
+    "status-below-100": (first_line(RFC_RESPONSE, b"HTTP/1.1 099 x"), "malformed"),
+    "interim-malformed": (b"HTTP/1.1 100 x\r\nX\r\n\r\n" + RFC_RESPONSE, "malformed"),
+    "http-1.0": (first_line(RFC_RESPONSE, b"HTTP/1.0 101 x"), "HTTP/1.1"),
+    "no-upgrade": (swap_back(b"Upgrade"), "Upgrade"),
+    "upgrade-other": (swap_back(b"Upgrade", b"h2c"), "Upgrade"),
+    "upgrade-list": (swap_back(b"Upgrade", b"websocket, h2c"), "Upgrade"),
+    "upgrade-twice": (swap_back(b"Upgrade", b"websocket", b"websocket"), "Upgrade"),
+    "upgrade-malformed": (swap_back(b"Upgrade", b"@"), "token"),
+    "no-connection": (swap_back(b"Connection"), "Connection"),
+    "connection-other": (swap_back(b"Connection", b"close"), "Connection"),
+    "no-accept": (swap_back(b"Sec-WebSocket-Accept"), "Accept"),
+    "accept-twice": (swap_back(b"Sec-WebSocket-Accept", ACCEPT.encode(), ACCEPT.encode()), "Accept"),
+    "accept-empty": (swap_back(b"Sec-WebSocket-Accept", b""), "Accept"),
+    "accept-case": (swap_back(b"Sec-WebSocket-Accept", ACCEPT.lower().encode()), "Accept"),
+    "accept-nbsp": (swap_back(b"Sec-WebSocket-Accept", ACCEPT.encode() + b"\xa0"), "Accept"),
+    "accept-is-the-key": (swap_back(b"Sec-WebSocket-Accept", KEY.encode()), "Accept"),
+    "extension": (add(RFC_RESPONSE, b"Sec-WebSocket-Extensions: permessage-deflate"), "extension"),
+    "extension-empty": (add(RFC_RESPONSE, b"Sec-WebSocket-Extensions:"), "extension"),
+    "subprotocol-other": (swap_back(b"Sec-WebSocket-Protocol", b"x"), "subprotocol"),
+    "subprotocol-case": (swap_back(b"Sec-WebSocket-Protocol", b"Chat"), "subprotocol"),
+    "subprotocol-empty": (swap_back(b"Sec-WebSocket-Protocol", b""), "subprotocol"),
+    "subprotocol-list": (swap_back(b"Sec-WebSocket-Protocol", b"chat, superchat"), "subprotocol"),
+    "subprotocol-latin-1": (swap_back(b"Sec-WebSocket-Protocol", b"\xff\xfe"), "subprotocol"),
+    "subprotocol-twice": (swap_back(b"Sec-WebSocket-Protocol", b"chat", b"chat"), "subprotocol"),
+    "length": (add(RFC_RESPONSE, b"Content-Length: 5"), "body"),
+    "chunked": (add(RFC_RESPONSE, b"Transfer-Encoding: chunked"), "body"),
+}
 
 
-@pytest.mark.parametrize(("head", "reason"), [pytest.param(*row[1:], id=row[0]) for row in BAD_RESPONSES])
+@pytest.mark.parametrize(("head", "reason"), BAD_RESPONSES.values(), ids=BAD_RESPONSES)
 def test_client_bad_response_refused_however_it_is_cut(head: bytes, reason: str) -> None:
-    if not head.endswith(b"\r\n\r\n"):
-        head += b"\r\n\r\n"
     for parts in cuts(head):
         asking = client()
         with pytest.raises(BadResponse) as caught:
@@ -1319,36 +1267,30 @@ def test_client_http_1_0_refusal_is_a_status() -> None:
 
 
 CHUNKED = (
-    b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3;a=b\r\n you\r\n0\r\nX: y\r\n\r\n"
+    b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n4;a=b\r\n you\r\n0\r\nX: y\r\n\r\n"
 )
 SIZED = b"HTTP/1.1 403 x\r\nContent-Length: 9\r\n\r\nhello you"
 
 
-@pytest.mark.parametrize(
-    ("answer", "body"), [(CHUNKED, b"hello you"[:5] + b" you"[:3]), (SIZED, b"hello you")]
-)
+@pytest.mark.parametrize("answer", [CHUNKED, SIZED], ids=["chunked", "sized"])
 @pytest.mark.parametrize("step", [1, 3, 10**6])
-def test_client_body_of_a_refusal_gathered(answer: bytes, body: bytes, step: int) -> None:
-    if answer is CHUNKED:
-        body = b"hello yo"
-        answer = answer.replace(b" you\r\n", b" yo\r\n")
+def test_client_body_of_a_refusal_gathered(answer: bytes, step: int) -> None:
     asking = client()
-    last: BadStatus | None = None
+    bodies: list[bytes] = []
     for i in range(0, len(answer), step):
         assert not asking.body_ended
         try:
-            assert asking.receive(answer[i : i + step]) is None
+            asking.receive(answer[i : i + step])
         except BadStatus as error:
-            assert last is None or error.body.startswith(last.body)
-            last = error
+            bodies.append(error.body)
     assert asking.body_ended
-    assert last is not None
-    assert last.body == body
+    assert bodies == sorted(bodies)
+    assert bodies[-1] == b"hello you"
     assert asking.response is not None
-    assert asking.response.body == body
+    assert asking.response.body == b"hello you"
     with pytest.raises(BadStatus) as caught:
         asking.receive(b"more")
-    assert caught.value.body == body
+    assert caught.value.body == b"hello you"
 
 
 def test_client_body_up_to_the_end_of_the_connection() -> None:
@@ -1398,18 +1340,12 @@ def test_client_malformed_body_just_ends(body: bytes) -> None:
 
 def test_client_body_reaches_the_http_parser_in_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """h11's pattern for a chunk's header tries every cut of a run of spaces: it must see a short one."""
-    sizes: list[int] = []
-    receive_data = h11.Connection.receive_data
-    monkeypatch.setattr(
-        h11.Connection,
-        "receive_data",
-        lambda self, data: (sizes.append(len(data)), receive_data(self, data))[1],
-    )
+    fed = watch_h11(monkeypatch)
     with pytest.raises(BadStatus):
         client().receive(
             b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b" " * 60000 + b"\nx\r\n"
         )
-    assert max(sizes) <= 1024
+    assert max(map(len, fed)) <= 1024
 
 
 def test_client_interim_responses_count_against_one_limit() -> None:
@@ -1447,10 +1383,8 @@ def test_client_failed_handshake_is_freed_without_the_collector() -> None:
     def fail() -> weakref.ref[ClientHandshake]:
         asking = client()
         for _ in range(2):
-            try:
+            with contextlib.suppress(BadStatus):
                 asking.receive(b"HTTP/1.1 403 x\r\n\r\n")
-            except BadStatus:
-                pass
         return weakref.ref(asking)
 
     gc.disable()
@@ -1458,106 +1392,6 @@ def test_client_failed_handshake_is_freed_without_the_collector() -> None:
         assert fail()() is None
     finally:
         gc.enable()
-
-
-# The functions on headers.
-
-
-def test_accept_key_of_the_rfc() -> None:
-    assert accept_key(KEY) == ACCEPT
-    with pytest.raises(ValueError):  # noqa: PT011 - that of str.encode
-        accept_key("é")
-
-
-REQUEST_HEADERS = {
-    "host": "h",
-    "upgrade": "websocket",
-    "connection": "upgrade",
-    "sec-websocket-key": KEY,
-    "sec-websocket-version": "13",
-}
-
-
-def test_check_request_returns_the_key() -> None:
-    pairs = [(name.encode(), value.encode()) for name, value in REQUEST_HEADERS.items()]
-    for headers in (REQUEST_HEADERS, Headers(REQUEST_HEADERS), pairs):
-        assert check_request("GET", "1.1", headers) == KEY
-    assert check_request("GET", "2", REQUEST_HEADERS) == KEY
-
-
-@pytest.mark.parametrize(
-    "version", ["1.0", "0.9", "1", "", "11", "1.11", "²", "1.²", "HTTP/1.1", "٢", "-1.1", "1.1.1"]
-)
-def test_check_request_http_version_refused(version: str) -> None:
-    with pytest.raises(BadRequest, match="HTTP/1.1"):
-        check_request("GET", version, REQUEST_HEADERS)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "kind"),
-    [
-        ("host", None, BadRequest),
-        ("upgrade", None, BadRequest),
-        ("upgrade", "webso\u212aet", BadRequest),
-        ("connection", None, BadRequest),
-        ("sec-websocket-key", None, BadRequest),
-        ("sec-websocket-key", "é" * 24, BadRequest),
-        ("sec-websocket-version", None, VersionRefused),
-        ("content-length", "00", BadRequest),
-        ("transfer-encoding", "identity", BadRequest),
-    ],
-)
-def test_check_request_each_header(name: str, value: str | None, kind: type[HandshakeError]) -> None:
-    headers = {**REQUEST_HEADERS, name: value}
-    with pytest.raises(kind):
-        check_request("GET", "1.1", {key: text for key, text in headers.items() if text is not None})
-
-
-def test_check_request_method_and_origin() -> None:
-    with pytest.raises(MethodRefused):
-        check_request("CONNECT", "1.1", REQUEST_HEADERS)
-    with pytest.raises(OriginRefused):
-        check_request("GET", "1.1", REQUEST_HEADERS, origins=["https://example.com"])
-    headers = {**REQUEST_HEADERS, "origin": "https://example.com"}
-    assert check_request("GET", "1.1", headers, origins=["https://example.com"]) == KEY
-
-
-def test_negotiate_subprotocol_on_headers() -> None:
-    headers = [("Sec-WebSocket-Protocol", "a"), ("sec-websocket-protocol", "b, c")]
-    assert negotiate_subprotocol(headers) is None
-    assert negotiate_subprotocol(headers, ["x", "c", "a"]) == "c"
-    assert negotiate_subprotocol(headers, select=lambda offered: offered[1]) == "b"
-    with pytest.raises(ValueError, match="offer"):
-        negotiate_subprotocol(headers, select=lambda offered: "x")
-    with pytest.raises(BadRequest):
-        negotiate_subprotocol([*headers, ("Sec-WebSocket-Protocol", "a")], ["a"])
-
-
-def test_response_headers_and_check_response_agree() -> None:
-    headers = response_headers(KEY, subprotocol="b", headers={"X": "y"})
-    assert headers == [
-        ("Upgrade", "websocket"),
-        ("Connection", "Upgrade"),
-        ("Sec-WebSocket-Accept", ACCEPT),
-        ("Sec-WebSocket-Protocol", "b"),
-        ("X", "y"),
-    ]
-    assert check_response(101, headers, KEY, subprotocols=["a", "b"]) == "b"
-    with pytest.raises(BadResponse) as caught:
-        check_response(101, headers, KEY, subprotocols=["a"])
-    assert (caught.value.status, caught.value.headers) == (101, tuple(headers))
-    with pytest.raises(BadStatus) as refused:
-        check_response(200, headers, KEY)
-    assert (refused.value.status, refused.value.headers) == (200, tuple(headers))
-    for subprotocol in ("", "a b", "a\r\nX: y"):
-        with pytest.raises(ValueError, match="token"):
-            response_headers(KEY, subprotocol=subprotocol)
-
-
-def test_request_headers_and_check_request_agree() -> None:
-    headers = request_headers(parse_uri("wss://h/"), KEY, origin="https://o", subprotocols=["a", "b"])
-    assert check_request("GET", "1.1", headers, origins=["https://o"]) == KEY
-    assert negotiate_subprotocol(headers, ["b"]) == "b"
 
 
 # Any bytes at all.
@@ -1601,6 +1435,7 @@ def spoiled(draw: Any, head: bytes) -> bytes:
 @given(st.one_of(ANY_BYTES, spoiled(RFC_REQUEST)), st.integers(1, 40))
 def test_server_any_bytes_give_a_request_none_or_a_refusal(data: bytes, step: int) -> None:
     outcomes = set()
+    statuses: set[tuple[int, int]] = set()
     for size in (step, len(data) or 1):
         server = ServerHandshake(origins=ORIGINS, subprotocols=["chat"], max_line_size=100, max_head_size=400)
         try:
@@ -1609,9 +1444,10 @@ def test_server_any_bytes_give_a_request_none_or_a_refusal(data: bytes, step: in
             outcomes.add(server.accept())
         except HandshakeError as error:
             method = server.request.method if server.request is not None else "GET"
-            assert parse_answer(error.response, method)[0] == error.status
             outcomes.add(error.response)
+            statuses.add((error.status, parse_answer(error.response, method)[0]))
     assert len(outcomes) == 1
+    assert all(said == sent for said, sent in statuses)
 
 
 @given(st.one_of(ANY_BYTES, spoiled(RFC_RESPONSE)), st.integers(1, 40))
@@ -1629,135 +1465,3 @@ def test_client_any_bytes_give_a_response_none_or_a_refusal(data: bytes, step: i
                 outcome = (type(error), error.reason, error.status, error.headers, error.body)
         outcomes.add((outcome, asking.body_ended))
     assert len(outcomes) == 1
-
-
-# Other implementations.
-
-
-@pytest.mark.parametrize("step", [1, 10**6])
-def test_interop_our_client_with_a_websockets_server(step: int) -> None:
-    asking = ClientHandshake("ws://h:81/a?b", origin="http://o", subprotocols=["x", "y"])
-    server = ServerProtocol(origins=["http://o"], subprotocols=[Subprotocol("y")])  # type: ignore[list-item]
-    request = asking.request()
-    for i in range(0, len(request), step):
-        server.receive_data(request[i : i + step])
-    (event,) = server.events_received()
-    assert event.path == "/a?b"  # type: ignore[union-attr]
-    response = server.accept(event)  # type: ignore[arg-type]
-    server.send_response(response)
-    server.send_text(b"hello")
-    answer = b"".join(server.data_to_send())
-    assert feed(asking, [answer[i : i + step] for i in range(0, len(answer), step)]) is not None
-    assert asking.subprotocol == "y"
-    if step > 1:
-        assert asking.trailing == b"\x81\x05hello"
-
-
-def test_interop_our_client_refused_by_a_websockets_server() -> None:
-    asking = ClientHandshake("ws://h/", origin="http://o")
-    server = ServerProtocol(origins=["http://other"])  # type: ignore[list-item]
-    server.receive_data(asking.request())
-    (event,) = server.events_received()
-    server.send_response(server.accept(event))  # type: ignore[arg-type]
-    with pytest.raises(BadStatus) as caught:
-        asking.receive(b"".join(server.data_to_send()))
-    assert caught.value.status == 403
-    assert b"Origin" in caught.value.body
-    assert asking.body_ended
-
-
-@pytest.mark.parametrize("step", [1, 10**6])
-def test_interop_our_server_with_a_websockets_client(step: int) -> None:
-    asking = ClientProtocol(
-        websockets_parse_uri("ws://user:pass@h:81/a?b"),
-        origin="http://o",  # type: ignore[arg-type]
-        subprotocols=[Subprotocol("x"), Subprotocol("y")],
-    )
-    asking.send_request(asking.connect())
-    data = b"".join(asking.data_to_send())
-    server = ServerHandshake(origins=["http://o"], subprotocols=["y", "x"])
-    request = feed(server, [data[i : i + step] for i in range(0, len(data), step)])
-    assert request is not None
-    assert request.path == "/a?b"
-    asking.receive_data(server.accept() + b"\x81\x05hello")
-    response, frame = asking.events_received()
-    assert asking.handshake_exc is None
-    assert response.status_code == 101  # type: ignore[union-attr]
-    assert asking.subprotocol == "y"
-    assert frame.data == b"hello"  # type: ignore[union-attr]
-
-
-def test_interop_our_server_refuses_a_websockets_client() -> None:
-    asking = ClientProtocol(websockets_parse_uri("ws://h/"))
-    asking.send_request(asking.connect())
-    with pytest.raises(OriginRefused) as caught:
-        ServerHandshake(origins=["http://o"]).receive(b"".join(asking.data_to_send()))
-    asking.receive_data(caught.value.response)
-    assert asking.handshake_exc is not None
-    assert asking.handshake_exc.response.status_code == 403  # type: ignore[attr-defined]
-    assert asking.handshake_exc.response.body == b"this origin is not allowed\n"  # type: ignore[attr-defined]
-
-
-def test_interop_our_client_with_a_wsproto_server() -> None:
-    asking = ClientHandshake("ws://h/a?b", subprotocols=["x", "y"])
-    server = WSConnection(ConnectionType.SERVER)
-    server.receive_data(asking.request())
-    (event,) = server.events()
-    assert isinstance(event, wsproto_events.Request)
-    assert (event.target, event.subprotocols) == ("/a?b", ["x", "y"])
-    answer = server.send(wsproto_events.AcceptConnection(subprotocol="y"))
-    assert asking.receive(answer + b"\x89\x00") is not None
-    assert asking.subprotocol == "y"
-    assert asking.trailing == b"\x89\x00"
-
-
-def test_interop_our_client_refused_by_a_wsproto_server() -> None:
-    asking = ClientHandshake("ws://h/")
-    server = WSConnection(ConnectionType.SERVER)
-    server.receive_data(asking.request())
-    assert list(server.events())
-    head = server.send(
-        wsproto_events.RejectConnection(status_code=401, headers=[(b"x", b"y")], has_body=True)
-    )
-    body = server.send(wsproto_events.RejectData(b"go away"))
-    with pytest.raises(BadStatus):
-        asking.receive(head)
-    with pytest.raises(BadStatus) as caught:
-        asking.receive(body)
-    assert caught.value.status == 401
-    assert ("x", "y") in caught.value.headers
-    assert caught.value.body == b"go away"
-    assert asking.body_ended
-
-
-def test_interop_our_server_with_a_wsproto_client() -> None:
-    asking = WSConnection(ConnectionType.CLIENT)
-    data = asking.send(wsproto_events.Request(host="h", target="/a?b", subprotocols=["x", "y"]))
-    server = ServerHandshake(subprotocols=["y"])
-    assert server.receive(data) is not None
-    asking.receive_data(server.accept(headers=[("X", "y")]) + b"\x81\x05hello")
-    accepted, message = asking.events()
-    assert isinstance(accepted, wsproto_events.AcceptConnection)
-    assert accepted.subprotocol == "y"
-    assert isinstance(message, wsproto_events.TextMessage)
-    assert message.data == "hello"
-
-
-def test_interop_our_server_refuses_a_wsproto_client() -> None:
-    asking = WSConnection(ConnectionType.CLIENT)
-    server = ServerHandshake()
-    server.receive(asking.send(wsproto_events.Request(host="h", target="/")))
-    asking.receive_data(server.reject(503, body=b"busy"))
-    rejected, data = asking.events()
-    assert isinstance(rejected, wsproto_events.RejectConnection)
-    assert rejected.status_code == 503
-    assert isinstance(data, wsproto_events.RejectData)
-    assert data.data == b"busy"
-
-
-def test_interop_our_client_with_our_server() -> None:
-    asking = ClientHandshake("wss://h/", subprotocols=["x", "y"], origin="https://h")
-    server = ServerHandshake(subprotocols=["y"], origins=["https://h:443"])
-    assert server.receive(asking.request()) is not None
-    assert asking.receive(server.accept()) is not None
-    assert asking.subprotocol == server.subprotocol == "y"

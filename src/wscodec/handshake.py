@@ -355,7 +355,7 @@ class ClientHandshake:
     def _take(self, version: str, response: Response, trailing: bytes) -> Response:
         self.response = response
         try:
-            self.subprotocol = check_response(
+            subprotocol = check_response(
                 response.status, response.headers, self.key, subprotocols=self._subprotocols
             )
         except BadStatus as error:
@@ -363,6 +363,7 @@ class ClientHandshake:
             raise
         if not is_http_1_1(version):
             raise BadResponse("a 101 response needs HTTP/1.1", 101, tuple(response.headers))
+        self.subprotocol = subprotocol
         self.trailing = trailing
         self._reader = None
         return response

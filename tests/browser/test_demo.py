@@ -33,8 +33,8 @@ TIMEOUT_MS = 1000 * TIMEOUT
 MAX_SIZE = 4 << 20
 PHONE = {"width": 360, "height": 740}
 
-# The smallest kind of picture that has a size to check: 2 by 3 pixels.
-PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="2" height="3"><rect width="2" height="3" fill="red"/></svg>'
+# 2 by 3 pixels.
+PICTURE = b'<svg xmlns="http://www.w3.org/2000/svg" width="2" height="3"><path d="M0 0h2v3H0z"/></svg>'
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium")
 
@@ -241,7 +241,7 @@ class TestFiles:
 
     def test_dropped_file(self, page):
         transfer = page.evaluate_handle(
-            "() => { const t = new DataTransfer(); t.items.add(new File(['dropped'], 'drop.txt')); return t; }"
+            "() => { const t = new DataTransfer(); t.items.add(new File(['x'], 'drop.txt')); return t; }"
         )
         page.dispatch_event("#drop", "drop", {"dataTransfer": transfer})
         expect(page.locator("#files li")).to_contain_text("drop.txt")
