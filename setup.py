@@ -58,11 +58,14 @@ def extensions():
             define_macros=[("CYTHON_USE_MODULE_STATE", "1")],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
-            optional=not wanted("WSCODEC_REQUIRE"),
         )
         for name, kernels in SOURCES.items()
     ]
-    return cythonize(modules, build_dir="build/cython", include_path=["src"])
+    modules = cythonize(modules, build_dir="build/cython", include_path=["src"])
+    for module in modules:
+        # cythonize drops it where it is given above.
+        module.optional = not wanted("WSCODEC_REQUIRE")
+    return modules
 
 
 class BuildExtensions(build_ext):
@@ -71,11 +74,14 @@ class BuildExtensions(build_ext):
     failed = False
 
     def build_extension(self, ext):
+        # `optional` covers only some of the errors that a missing compiler shows itself by.
         try:
             super().build_extension(ext)
-        except BaseException:
+        except Exception as error:
+            if not ext.optional:
+                raise
             self.failed = True
-            raise
+            print(f"wscodec: {ext.name} could not be compiled: {error}", file=sys.stderr)
 
     def run(self):
         super().run()

@@ -1,6 +1,6 @@
 """What is measured: one `Case` for each row of the table, in its order.
 
-Messages differ from one another, so that no peer profits from a cache, and are the same in every run.
+Neighbouring messages differ, so that no peer profits from a cache, and all are the same in every run.
 """
 
 from __future__ import annotations

@@ -93,9 +93,7 @@ def request_headers(
         ("Authorization", _basic_authorization(uri)),
     ]
     given = Headers(extra)
-    if any(len(given.get_all(name)) > 1 for name, _ in defaults) or (
-        origin is not None and "Origin" in given
-    ):
+    if any(len(given.get_all(name)) > 1 for name, _ in defaults) or (origin is not None and "Origin" in given):
         raise ValueError("Host, Origin and Authorization stand once in a request")
     own = [(name, value) for name, value in defaults if value is not None and name not in given]
     own += [
@@ -156,9 +154,7 @@ def check_request(
     return key
 
 
-def response_headers(
-    key: str, *, subprotocol: str | None = None, headers: HeadersLike = ()
-) -> list[tuple[str, str]]:
+def response_headers(key: str, *, subprotocol: str | None = None, headers: HeadersLike = ()) -> list[tuple[str, str]]:
     """Return the headers of the 101 response that accepts a handshake.
 
     Args:
@@ -178,9 +174,7 @@ def response_headers(
     return own + check_extra_headers(headers)
 
 
-def check_response(
-    status: int, headers: HeadersLike, key: str, *, subprotocols: Sequence[str] = ()
-) -> str | None:
+def check_response(status: int, headers: HeadersLike, key: str, *, subprotocols: Sequence[str] = ()) -> str | None:
     """Check that a response accepts our handshake.
 
     Args:
@@ -262,9 +256,7 @@ def _check_upgrade(headers: Headers) -> None:
     if not all(is_token(part) for protocol in protocols for part in protocol.split("/", 1)):
         raise BadRequest("Upgrade is not a list of protocols")  # RFC 9110 §7.8
     if not _has("websocket", protocols):
-        raise BadRequest(
-            "this is a WebSocket server: Upgrade must be websocket", 426, (("Upgrade", "websocket"),)
-        )
+        raise BadRequest("this is a WebSocket server: Upgrade must be websocket", 426, (("Upgrade", "websocket"),))
     try:
         options = parse_tokens(headers.get_all("Connection"))
     except ValueError as error:

@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ._typing import Buffer, Message
+from .control import close_payload, control_event
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Ping
-from .messages import Decoder, Encoder, close_payload, control_event
+from .messages import Decoder, Encoder
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
     DEFAULT_MAX_SIZE,
@@ -115,6 +116,11 @@ class Connection:
         A server closes it at once; a client gives the server a moment to do it first (RFC 6455 §7.1.1).
         """
         return self._eof or (self.close_sent is not None and not self._receiving())
+
+    @property
+    def controls(self) -> Sequence[Event]:
+        """The control frames among the events that the last `receive` returned, if it returned any."""
+        return self._decoder.controls
 
     @property
     def unsent_size(self) -> int:

@@ -255,9 +255,7 @@ def encode_frame(
     with flat_view(payload) as view:
         if opcode & Opcode.CLOSE and (not fin or len(view) > MAX_CONTROL_LENGTH):
             raise ValueError("a control frame has at most 125 bytes and is not fragmented")
-        header = build_header(
-            opcode, len(view), fin=fin, rsv1=rsv1, rsv2=rsv2, rsv3=rsv3, masking_key=masking_key
-        )
+        header = build_header(opcode, len(view), fin=fin, rsv1=rsv1, rsv2=rsv2, rsv3=rsv3, masking_key=masking_key)
         return header + (view.tobytes() if masking_key is None else apply_mask(view, masking_key))
 
 

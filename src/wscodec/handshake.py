@@ -280,9 +280,7 @@ class ClientHandshake:
         self.uri = parse_uri(uri) if isinstance(uri, str) else uri
         self.key = generate_key()
         self._subprotocols = check_subprotocols(subprotocols)
-        pairs = request_headers(
-            self.uri, self.key, origin=origin, subprotocols=self._subprotocols, headers=headers
-        )
+        pairs = request_headers(self.uri, self.key, origin=origin, subprotocols=self._subprotocols, headers=headers)
         if user_agent is not None and "User-Agent" not in Headers(pairs):
             pairs.append(("User-Agent", user_agent))
         self._request = build_head(f"GET {self.uri.resource} HTTP/1.1", pairs)
@@ -355,9 +353,7 @@ class ClientHandshake:
     def _take(self, version: str, response: Response, trailing: bytes) -> Response:
         self.response = response
         try:
-            subprotocol = check_response(
-                response.status, response.headers, self.key, subprotocols=self._subprotocols
-            )
+            subprotocol = check_response(response.status, response.headers, self.key, subprotocols=self._subprotocols)
         except BadStatus as error:
             self._add_to_body(error, trailing)
             raise

@@ -9,17 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._backend import Utf8Validator, decode_utf8, is_valid_utf8, pack_messages, take_messages
+from ._backend import is_valid_utf8, pack_messages, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer, Message
-from .errors import (
-    ConcurrencyError,
-    InvalidUtf8,
-    ProtocolError,
-    TooManyFragments,
-    not_a_message,
-)
-from .events import Close, Event, Fragment, Ping, Pong
+from .assembly import StreamedMessage, WholeMessage
+from .control import check_close_payload, close_payload, control_event
+from .errors import ConcurrencyError, ProtocolError, TooManyFragments, not_a_message
+from .events import Event
 from .frames import (
     FrameReader,
     check_close_length,
@@ -36,80 +32,15 @@ from .keys import take_keys
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
     DEFAULT_MAX_SIZE,
-    FIN,
     MAX_CONTROL_LENGTH,
-    MAX_REASON_SIZE,
     OPCODE,
     CloseCode,
     Header,
     Opcode,
     Role,
-    is_sendable_close_code,
 )
 
 __all__ = ["Decoder", "Encoder", "encode", "encode_many"]
-
-
-class _Whole:
-    """A message under assembly: its text is validated as it arrives, and its size is that of what arrived."""
-
-    __slots__ = ("_payload", "_validator", "fragments", "size")
-
-    def __init__(self, opcode: int) -> None:
-        self._payload = bytearray()
-        self._validator = Utf8Validator() if opcode == Opcode.TEXT else None
-        self.fragments = 0
-        self.size = 0
-
-    def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
-        """Take the next piece of payload; with the last one, append the message to `events`."""
-        validate(self._validator, piece, fin)
-        self._payload += piece
-        if fin:
-            events.append(bytes(self._payload) if self._validator is None else decode_utf8(self._payload))
-
-
-class _Streamed:
-    """A message handed on piece by piece; of its text, at most an unfinished character is held."""
-
-    __slots__ = ("_held", "_validator", "fragments", "size")
-
-    def __init__(self, opcode: int) -> None:
-        self._held = b""
-        self._validator = Utf8Validator() if opcode == Opcode.TEXT else None
-        self.fragments = 0
-        self.size = 0
-
-    def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
-        """Take the next piece of payload and append what there is of it to `events`."""
-        validate(self._validator, piece, fin)
-        if self._validator is None:
-            self._append(piece, fin, events)
-            return
-        text = self._held + piece
-        end = len(text) if self._validator.complete else _unfinished(text)
-        self._held = text[end:]
-        self._append(decode_utf8(text[:end]), fin, events)
-
-    def _append(self, data: str | bytes, fin: bool, events: list[Event]) -> None:
-        if data or fin:
-            events.append(Fragment(data, fin))
-
-
-def validate(validator: Utf8Validator | None, piece: bytes, fin: bool) -> None:
-    """Refuse a piece of text that is not UTF-8, or ends within a character where the message ends (§8.1)."""
-    if validator is None:
-        return
-    if not validator.feed(piece) or (fin and not validator.complete):
-        raise InvalidUtf8("a text message is not UTF-8")
-
-
-def _unfinished(text: bytes) -> int:
-    """Return where the unfinished character at the end of `text` begins, in bytes."""
-    start = len(text) - 1
-    while text[start] & 0xC0 == 0x80:
-        start -= 1
-    return start
 
 
 class Decoder:
@@ -156,12 +87,12 @@ class Decoder:
         self._max_size = check_limit("max_size", max_size)
         self._max_frame_size = check_limit("max_frame_size", max_frame_size)
         self._max_fragments = check_limit("max_fragments", max_fragments)
-        self._assembler: type[_Whole | _Streamed] = _Streamed if streaming else _Whole
+        self._assembler: type[WholeMessage | StreamedMessage] = StreamedMessage if streaming else WholeMessage
         # A streaming decoder has every frame go through the rules, for only they hand on pieces.
         self._run_limit = -1 if streaming else min(self._max_size, self._max_frame_size)
         self._reader = FrameReader()
         self._header: Header | None = None
-        self._message: _Whole | _Streamed | None = None
+        self._message: WholeMessage | StreamedMessage | None = None
         self._control = b""
         self._closed = False
         self._failure: ProtocolError | None = None
@@ -291,29 +222,6 @@ class Decoder:
             self.controls = []
         self.controls.append(event)
         self._closed = opcode == Opcode.CLOSE
-
-
-def check_close_payload(payload: bytes, done: bool) -> None:
-    """Refuse close codes that may not be sent and reasons that are not UTF-8, as far as they are there (§5.5.1)."""
-    if len(payload) < 2:
-        return
-    code = int.from_bytes(payload[:2])
-    if not is_sendable_close_code(code):
-        raise ProtocolError(f"a Close frame has the close code {code}")
-    validator = Utf8Validator()
-    if not validator.feed(payload[2:]) or (done and not validator.complete):
-        raise InvalidUtf8("a close reason is not UTF-8")
-
-
-def control_event(opcode: int, payload: bytes) -> Ping | Pong | Close:
-    """Return the event for a whole control frame."""
-    if opcode == Opcode.PING:
-        return Ping(payload)
-    if opcode == Opcode.PONG:
-        return Pong(payload)
-    if not payload:
-        return Close()
-    return Close(int.from_bytes(payload[:2]), payload[2:].decode())
 
 
 class Encoder:
@@ -450,20 +358,6 @@ def _as_kind(message: Message, text: bool) -> tuple[Opcode, Buffer]:
     if not is_valid_utf8(payload):
         raise ValueError("bytes sent as text are not UTF-8")
     return Opcode.TEXT, payload
-
-
-def close_payload(code: int | None, reason: str) -> bytes:
-    """Return the payload of a Close frame; ValueError for what may not be sent (§5.5.1, §7.4)."""
-    if code is None:
-        if reason:
-            raise ValueError("a close reason needs a close code")
-        return b""
-    if not is_sendable_close_code(code):
-        raise ValueError(f"the close code {code} may not be sent")
-    text = reason.encode()
-    if len(text) > MAX_REASON_SIZE:
-        text = text[: _unfinished(text[: MAX_REASON_SIZE + 1])]
-    return code.to_bytes(2) + text
 
 
 _server_encoder = Encoder(Role.SERVER)

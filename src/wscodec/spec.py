@@ -123,9 +123,7 @@ DEFAULT_MAX_BODY_SIZE: Final = 65536
 OPCODES: Final = frozenset(Opcode)
 
 # §7.4.1: these are said to the application, never to the peer.
-_UNSENDABLE: Final = frozenset(
-    {CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE}
-)
+_UNSENDABLE: Final = frozenset({CloseCode.NO_STATUS_RCVD, CloseCode.ABNORMAL_CLOSURE, CloseCode.TLS_HANDSHAKE})
 _REGISTERED: Final = frozenset(CloseCode) - _UNSENDABLE
 
 

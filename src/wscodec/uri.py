@@ -50,9 +50,7 @@ class WebSocketURI:
     def __post_init__(self) -> None:
         """ValueError for a resource that would not stay one word of the request line."""
         if not self.resource.startswith("/") or not self.resource.isascii() or _UNSAFE.search(self.resource):
-            raise ValueError(
-                "a resource starts with a slash, and is ASCII without spaces and control characters"
-            )
+            raise ValueError("a resource starts with a slash, and is ASCII without spaces and control characters")
 
     @property
     def host_header(self) -> str:

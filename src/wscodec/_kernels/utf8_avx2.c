@@ -13,15 +13,15 @@
 
 /* One bit per fault, with the bit patterns of the two bytes that show it. */
 enum {
-    TOO_SHORT = 1 << 0,      /* 11______ 0_______  and  11______ 11______ : a lead that nothing continues */
-    TOO_LONG = 1 << 1,       /* 0_______ 10______ : a continuation of nothing */
-    OVERLONG_3 = 1 << 2,     /* 11100000 100_____ */
-    TOO_LARGE = 1 << 3,      /* 11110100 1001____  and above : beyond U+10FFFF */
-    SURROGATE = 1 << 4,      /* 11101101 101_____ */
-    OVERLONG_2 = 1 << 5,     /* 1100000_ 10______ */
-    OVERLONG_4 = 1 << 6,     /* 11110000 1000____ */
-    TOO_LARGE_80 = 1 << 6,   /* 11110101 1000____  and above : beyond U+10FFFF, too */
-    TWO_CONTS = 1 << 7       /* 10______ 10______ : a fault unless the byte is a character's third or fourth */
+    TOO_SHORT = 1 << 0,    /* 11______ 0_______  and  11______ 11______ : a lead that nothing continues */
+    TOO_LONG = 1 << 1,     /* 0_______ 10______ : a continuation of nothing */
+    OVERLONG_3 = 1 << 2,   /* 11100000 100_____ */
+    TOO_LARGE = 1 << 3,    /* 11110100 1001____  and above : beyond U+10FFFF */
+    SURROGATE = 1 << 4,    /* 11101101 101_____ */
+    OVERLONG_2 = 1 << 5,   /* 1100000_ 10______ */
+    OVERLONG_4 = 1 << 6,   /* 11110000 1000____ */
+    TOO_LARGE_80 = 1 << 6, /* 11110101 1000____  and above : beyond U+10FFFF, too */
+    TWO_CONTS = 1 << 7     /* 10______ 10______ : a fault unless the byte is a character's third or fourth */
 };
 
 /* Faults that do not depend on the first byte's lower nibble. */
@@ -54,8 +54,8 @@ V256 pair_faults(__m256i now, __m256i back_1) {
         /* ____0001 */ BYTE(ANY_LOW | OVERLONG_2),
         /* ____001_ */ BYTE(ANY_LOW), BYTE(ANY_LOW),
         /* ____0100 */ BYTE(ANY_LOW | TOO_LARGE),
-        /* ____0101 to ____1100 */ BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4),
-        BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4),
+        /* ____0101 to ____1100 */ BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4),
+        BYTE(ABOVE_F4), BYTE(ABOVE_F4), BYTE(ABOVE_F4),
         /* ____1101 */ BYTE(ABOVE_F4 | SURROGATE),
         /* ____111_ */ BYTE(ABOVE_F4), BYTE(ABOVE_F4));
     const __m256i second_upper = TABLE(

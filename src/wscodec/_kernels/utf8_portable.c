@@ -41,8 +41,10 @@ static const uint64_t moves[] = {
     [NEVER] = 0,
 };
 
-#define X16(class) class, class, class, class, class, class, class, class, class, class, class, class, class, class, class, class
+#define X16(class)                                                                                                     \
+    class, class, class, class, class, class, class, class, class, class, class, class, class, class, class, class
 
+/* clang-format off */
 static const uint8_t class_of[256] = {
     /* 00..7F */ X16(ASCII), X16(ASCII), X16(ASCII), X16(ASCII), X16(ASCII), X16(ASCII), X16(ASCII), X16(ASCII),
     /* 80..8F */ X16(C_80),
@@ -53,6 +55,7 @@ static const uint8_t class_of[256] = {
     /* E0..EF */ L_E0, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_3, L_ED, L_3, L_3,
     /* F0..FF */ L_F0, L_4, L_4, L_4, L_F4, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER, NEVER,
 };
+/* clang-format on */
 
 static int ascii_word(const uint8_t *p) {
     uint64_t word;

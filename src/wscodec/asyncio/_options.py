@@ -1,0 +1,130 @@
+"""What `serve` and `connect` have in common: the settings of a connection, and awaiting or entering them.
+
+Floor 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode
+
+__all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "set_nodelay"]
+
+LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
+T = TypeVar("T")
+
+# Of unread messages, in bytes (in characters, for text): `max_queue` alone would let 16 MiB pile up.
+QUEUE_SIZE = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The settings that all connections of one `serve` or `connect` share; times in seconds, None for no limit."""
+
+    logger: LoggerLike
+    ping_interval: float | None = 20
+    ping_timeout: float | None = 20
+    close_timeout: float | None = 10
+    max_size: int | None = DEFAULT_MAX_SIZE
+    max_fragments: int | None = DEFAULT_MAX_FRAGMENTS
+    queue_high: int | None = 16
+    queue_low: int = 4
+    write_high: int = 32768
+    write_low: int = 8192
+    streaming: bool = False
+    on_messages: Callable[[Any, list[Any]], object] | None = None
+    on_open: Callable[[Any], object] | None = None
+    on_close: Callable[[Any], object] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        logger: LoggerLike,
+        max_queue: int | tuple[int, int] | None,
+        write_limit: int | tuple[int, int],
+        compression: str | None,
+        **settings: Any,
+    ) -> Options:
+        """Return the settings for these arguments of `serve` and `connect`.
+
+        Raises:
+            ValueError: a limit is negative, a low mark is above its high mark, or `compression` is asked for.
+        """
+        if compression is not None:
+            raise ValueError("there is no compression: leave it None")
+        for name in ("ping_interval", "ping_timeout", "close_timeout"):
+            if settings[name] is not None and not settings[name] > 0:
+                raise ValueError(f"{name} is a number of seconds above 0 or None, not {settings[name]!r}")
+        queue_high, queue_low = (None, 0) if max_queue is None else _marks("max_queue", max_queue)
+        write_high, write_low = _marks("write_limit", write_limit)
+        return cls(
+            logger,
+            queue_high=queue_high,
+            queue_low=queue_low,
+            write_high=write_high,
+            write_low=write_low,
+            **settings,
+        )
+
+
+def _marks(name: str, limit: int | tuple[int, int]) -> tuple[int, int]:
+    """Return the high and the low mark that `limit` means; ValueError where they are no marks."""
+    high, low = limit if isinstance(limit, tuple) else (limit, limit // 4)
+    if not 0 <= low <= high:
+        raise ValueError(f"{name} is a high mark or (high, low), each 0 or more, not {limit!r}")
+    return high, low
+
+
+def set_nodelay(transport: asyncio.BaseTransport) -> None:
+    """Have small frames sent at once where the transport is TCP.
+
+    Event loops do so themselves, but not for each socket that a caller brings along.
+    """
+    sock = transport.get_extra_info("socket")
+    if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+        with contextlib.suppress(OSError):  # the peer may be gone already
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+class Opening(Generic[T]):
+    """What can be awaited to open something, or entered to open it and to close it at the end."""
+
+    _opened: T
+
+    def _open(self) -> Coroutine[Any, Any, T]:
+        raise NotImplementedError
+
+    async def _close(self, opened: T, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+    def __await__(self) -> Generator[Any, None, T]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> T:
+        self._opened = await self._open()
+        return self._opened
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        opened = self._opened
+        del self._opened
+        await self._close(opened, error)
+
+
+def closing_code(error: BaseException | None) -> CloseCode:
+    """Return the close code for a block that ended with `error`, if any (RFC 6455 §7.4.1)."""
+    if error is None:
+        return CloseCode.NORMAL_CLOSURE
+    return CloseCode.INTERNAL_ERROR if isinstance(error, Exception) else CloseCode.GOING_AWAY

@@ -1,0 +1,67 @@
+"""Messages that are sent or received in parts.
+
+Floor 4.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
+from typing import Any
+
+from .._typing import Message
+
+__all__ = ["Decoding", "Parts", "convert", "is_in_parts", "iterate"]
+
+Parts = Iterable[Message] | AsyncIterable[Message]
+
+
+def is_in_parts(message: Any) -> bool:
+    """Tell whether `message` is an iterable of parts; a buffer, which may be iterable too, is a message itself."""
+    if isinstance(message, (str, bytes, bytearray, memoryview, Mapping)):
+        return False
+    if isinstance(message, AsyncIterable):
+        return True
+    if not isinstance(message, Iterable):
+        return False
+    try:
+        memoryview(message).release()  # type: ignore[arg-type]
+    except TypeError:
+        return True
+    return False
+
+
+async def iterate(parts: Parts) -> AsyncIterator[Message]:
+    """Yield the parts of either kind of iterable."""
+    if isinstance(parts, AsyncIterable):
+        async for part in parts:
+            yield part
+    else:
+        for part in parts:
+            yield part
+
+
+class Decoding:
+    """Turns the parts of a message into str where `text` is True, into bytes where it is False, else leaves them.
+
+    A character may be spread over several parts.
+    """
+
+    __slots__ = ("_decoder", "_text")
+
+    def __init__(self, text: bool | None) -> None:
+        self._text = text
+        self._decoder = codecs.getincrementaldecoder("utf-8")() if text else None
+
+    def part(self, data: Any, fin: bool = False) -> Any:
+        """Return one part; UnicodeDecodeError, a ValueError, where bytes are no UTF-8."""
+        if self._text is None or self._text is isinstance(data, str):
+            return data
+        if self._decoder is None:
+            return data.encode()
+        return self._decoder.decode(bytes(memoryview(data)), fin)
+
+
+def convert(message: Any, text: bool | None) -> Any:
+    """Return a whole message as str or bytes, or as it is; UnicodeDecodeError where bytes are no UTF-8."""
+    return Decoding(text).part(message, True)

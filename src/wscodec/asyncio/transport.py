@@ -1,0 +1,352 @@
+"""The bytes of an open connection: reading, writing, flow control and the end (RFC 6455 §5.5.1, §7).
+
+What is sent in one tick of the event loop goes out in one write at its end. While the transport has enough
+to write, bytes stay in the sans-IO connection, which knows how to answer many pings with one pong.
+
+Floor 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from typing import Any, ClassVar, Final, TypeAlias
+
+from ..connection import Connection
+from ..events import Event, Fragment
+from ..spec import Role, State
+from ._options import QUEUE_SIZE, Options
+
+__all__ = ["Channel", "Item"]
+
+Item: TypeAlias = "str | bytes | Fragment"
+Waiter: TypeAlias = "asyncio.Future[None]"
+
+# An idle connection has no queue of its own. Nothing is ever put into this one.
+_EMPTY: Final[deque[Item]] = deque()
+
+
+class Channel(asyncio.Protocol):
+    """One open connection as its event loop sees it.
+
+    Subclasses say what to do with what arrives: `_deliver`, `_take_controls`, `_keep_alive`, `_on_end`, `_on_lost`.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_discarding",
+        "_eof",
+        "_flush_scheduled",
+        "_heard",
+        "_held",
+        "_loop",
+        "_options",
+        "_queue",
+        "_queue_size",
+        "_reading_paused",
+        "_timer",
+        "_transport",
+        "_waiter",
+        "_write_paused",
+        "_write_waiters",
+    )
+
+    _role: ClassVar[Role]
+
+    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = transport
+        self._options = options
+        self._connection = Connection(
+            self._role,
+            max_size=options.max_size,
+            max_fragments=options.max_fragments,
+            streaming=options.streaming,
+        )
+        self._queue = _EMPTY
+        self._queue_size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._waiter: Waiter | None = None
+        self._write_waiters: Sequence[Waiter] = ()
+        self._flush_scheduled = False
+        self._reading_paused = False
+        # Until the opening handshake is over, what is sent waits.
+        self._write_paused = True
+        self._heard = True
+        self._closing = False
+        self._discarding = False
+        self._held = False
+        self._eof = False
+
+    def _start(self, trailing: bytes, write_paused: bool) -> None:
+        """Take the transport over from the opening handshake.
+
+        Args:
+            trailing: what the peer sent behind its part of the handshake.
+            write_paused: whether the transport has enough to write already.
+        """
+        assert self._transport is not None
+        options = self._options
+        self._transport.set_write_buffer_limits(options.write_high, options.write_low)
+        self._transport.set_protocol(self)
+        self._write_paused = write_paused
+        if options.ping_interval is not None and not self._closing:
+            self._timer = self._loop.call_later(options.ping_interval, self._keep_alive, False)
+        if trailing:
+            self.data_received(trailing)
+        self._push()
+
+    # What the event loop calls.
+
+    def data_received(self, data: bytes) -> None:
+        """Take the peer's bytes; what they say is delivered before this returns."""
+        self._heard = True
+        connection = self._connection
+        events = connection.receive(data)
+        if events:
+            items: list[Any] = events
+            if connection.controls:
+                items = self._take_controls(connection.controls, events)
+            if items:
+                self._deliver(items)
+        if self._closing or connection.controls or connection.close_owed:
+            self._go_on_closing()
+        if connection.unsent_size or connection.close_owed:
+            if self._options.on_messages is not None:
+                self._flush()
+            else:
+                self._push()
+
+    def eof_received(self) -> bool:
+        """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
+        self._eof = True
+        transport = self._transport
+        assert transport is not None
+        keep_open: bool = self._connection.close_owed and transport.can_write_eof()
+        self._begin_closing()
+        if not keep_open:
+            self._held = False
+            self._flush()
+            self._connection.eof()
+            self._on_end()
+        return keep_open
+
+    def pause_writing(self) -> None:
+        """Keep what is sent from now on."""
+        self._write_paused = True
+
+    def resume_writing(self) -> None:
+        """Write what was kept."""
+        self._write_paused = False
+        self._heard = True  # the peer has read something: it lives
+        self._flush()
+        if not self._write_paused:
+            self._wake_writers()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wake everybody who waits, and let go of everything."""
+        self._connection.eof()
+        self._closing = True
+        self._held = False
+        self._stop_timer()
+        self._on_lost()
+        self._transport = None
+        self._on_end()
+        self._wake_writers()
+
+    # Writing.
+
+    def _push(self) -> None:
+        """See to it that what was sent goes out: at the end of this tick, or at once where it is much."""
+        if self._connection.unsent_size > self._options.write_high:
+            self._flush()
+            if not self._reading_paused:
+                self._regulate()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._loop.call_soon(self._flush_scheduled_writes)
+
+    def _flush_scheduled_writes(self) -> None:
+        self._flush_scheduled = False
+        self._flush()
+
+    def _flush(self) -> None:
+        """Hand what was sent to the transport, unless it has enough to write."""
+        transport = self._transport
+        if transport is None or self._write_paused:
+            return
+        connection = self._connection
+        data = connection.data_before_close() if self._held else connection.data_to_send()
+        if data:
+            transport.write(data)
+        if self._reading_paused:
+            self._regulate()
+        if self._closing:
+            self._shut_down()
+
+    async def _drain(self) -> None:
+        """Wait until the transport takes more; ConnectionClosed where it never will."""
+        while self._write_paused and self._transport is not None:
+            waiter = self._loop.create_future()
+            self._write_waiters = (*self._write_waiters, waiter)
+            try:
+                await waiter
+            finally:
+                self._write_waiters = tuple(other for other in self._write_waiters if other is not waiter)
+        if self._transport is None:
+            raise self._connection.closed_error()
+
+    def _wake_writers(self) -> None:
+        for waiter in self._write_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+
+    # Reading.
+
+    def _enqueue(self, items: list[Item]) -> None:
+        """Keep items until they are asked for; while closing, only as many as the limits allow."""
+        if self._discarding or (self._closing and self._is_queue_full()):
+            self._discarding = True  # what comes later would follow a gap
+            return
+        if self._queue:
+            self._queue.extend(items)
+        else:
+            self._queue = deque(items)
+        self._queue_size += sum(map(_size, items))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        self._regulate()
+
+    def _dequeue(self) -> Item:
+        """Return the oldest item."""
+        item = self._queue.popleft()
+        self._queue_size -= _size(item)
+        if not self._queue:
+            self._queue = _EMPTY
+        if self._reading_paused:
+            self._regulate()
+        return item
+
+    def _regulate(self) -> None:
+        """Stop reading above the limits, and go on below their low marks.
+
+        While closing we read all that comes, since the peer's Close frame is behind it.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._reading_paused:
+            if self._closing or self._is_drained():
+                self._reading_paused = False
+                transport.resume_reading()
+        elif not self._closing and self._is_flooded():
+            self._reading_paused = True
+            transport.pause_reading()
+
+    def _is_flooded(self) -> bool:
+        return self._is_queue_full() or self._connection.unsent_size > self._options.write_high
+
+    def _is_queue_full(self) -> bool:
+        high = self._options.queue_high
+        return (high is not None and len(self._queue) > high) or self._queue_size > QUEUE_SIZE
+
+    def _is_drained(self) -> bool:
+        options = self._options
+        return (
+            (options.queue_high is None or len(self._queue) <= options.queue_low)
+            and self._queue_size <= QUEUE_SIZE // 4
+            and self._connection.unsent_size <= options.write_low
+        )
+
+    # The end.
+
+    def _go_on_closing(self) -> None:
+        """Do what the state of the closing handshake asks for, after bytes or a call that may have changed it."""
+        connection = self._connection
+        if connection.state is State.OPEN:
+            return
+        if not self._closing:
+            # The answers to messages that came before the peer's Close frame, or its offence, go out first.
+            self._held = connection.close_owed and bool(self._queue)
+            self._begin_closing()
+        if connection.close_code is not None:
+            self._on_end()
+        if not connection.close_owed:
+            self._shut_down()
+
+    def _begin_closing(self) -> None:
+        """From here on there is a deadline, no keepalive, and no limit to reading."""
+        if self._closing:
+            return
+        self._closing = True
+        self._start_deadline()
+        self._regulate()
+
+    def _release_close(self) -> None:
+        """Let the Close frame go that waits for the application."""
+        if self._held:
+            self._held = False
+            self._start_deadline()
+            self._push()
+
+    def _start_deadline(self) -> None:
+        self._stop_timer()
+        if self._options.close_timeout is not None:
+            self._timer = self._loop.call_later(self._options.close_timeout, self._on_deadline)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _on_deadline(self) -> None:
+        if self._held:
+            self._release_close()
+        else:
+            self._abort()
+
+    def _abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _shut_down(self) -> None:
+        """End our side of TCP once neither side has anything more to say.
+
+        The server ends its output and discards input until the client does the same: a socket that is closed
+        with input unread would be reset, and the client might never see our Close frame. The client lets the
+        server go first (RFC 6455 §7.1.1).
+        """
+        transport = self._transport
+        connection = self._connection
+        if transport is None or transport.is_closing() or not connection.finished or connection.unsent_size:
+            return
+        if self._eof:
+            transport.close()
+        elif self._role is Role.SERVER:
+            if transport.can_write_eof():
+                transport.write_eof()
+            else:
+                transport.close()
+
+    # What subclasses say.
+
+    def _deliver(self, items: list[Item]) -> None:
+        raise NotImplementedError
+
+    def _take_controls(self, controls: Sequence[Event], events: list[Event]) -> list[Item]:
+        raise NotImplementedError
+
+    def _keep_alive(self, doubted: bool) -> None:
+        raise NotImplementedError
+
+    def _on_end(self) -> None:
+        raise NotImplementedError
+
+    def _on_lost(self) -> None:
+        raise NotImplementedError
+
+
+def _size(item: Item) -> int:
+    return len(item.data) if type(item) is Fragment else len(item)  # type: ignore[arg-type]

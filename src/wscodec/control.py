@@ -1,0 +1,51 @@
+"""The payloads of control frames (RFC 6455 sections 5.5 and 7.4).
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from ._backend import Utf8Validator
+from .assembly import unfinished
+from .errors import InvalidUtf8, ProtocolError
+from .events import Close, Ping, Pong
+from .spec import MAX_REASON_SIZE, Opcode, is_sendable_close_code
+
+__all__ = ["check_close_payload", "close_payload", "control_event"]
+
+
+def check_close_payload(payload: bytes, done: bool) -> None:
+    """Refuse close codes that may not be sent and reasons that are not UTF-8, as far as they are there (§5.5.1)."""
+    if len(payload) < 2:
+        return
+    code = int.from_bytes(payload[:2])
+    if not is_sendable_close_code(code):
+        raise ProtocolError(f"a Close frame has the close code {code}")
+    validator = Utf8Validator()
+    if not validator.feed(payload[2:]) or (done and not validator.complete):
+        raise InvalidUtf8("a close reason is not UTF-8")
+
+
+def control_event(opcode: int, payload: bytes) -> Ping | Pong | Close:
+    """Return the event for a whole control frame."""
+    if opcode == Opcode.PING:
+        return Ping(payload)
+    if opcode == Opcode.PONG:
+        return Pong(payload)
+    if not payload:
+        return Close()
+    return Close(int.from_bytes(payload[:2]), payload[2:].decode())
+
+
+def close_payload(code: int | None, reason: str) -> bytes:
+    """Return the payload of a Close frame; ValueError for what may not be sent (§5.5.1, §7.4)."""
+    if code is None:
+        if reason:
+            raise ValueError("a close reason needs a close code")
+        return b""
+    if not is_sendable_close_code(code):
+        raise ValueError(f"the close code {code} may not be sent")
+    text = reason.encode()
+    if len(text) > MAX_REASON_SIZE:
+        text = text[: unfinished(text[: MAX_REASON_SIZE + 1])]
+    return code.to_bytes(2) + text

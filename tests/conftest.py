@@ -1,0 +1,47 @@
+"""The `impl` fixture: a test that uses it runs on pure Python and on every kernel of the compiled modules."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+from implementations import COMPILED, PURE, Implementation, using
+
+settings.register_profile("wscodec", deadline=None, print_blob=True)
+settings.load_profile("wscodec")
+
+# Without the compiled modules one id stands for all of them, to be skipped or to fail.
+_PARAMS = [PURE, *(COMPILED or [None])]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require-compiled",
+        action="store_true",
+        help="fail, rather than skip, where the compiled modules are not there",
+    )
+
+
+@pytest.fixture(params=_PARAMS, ids=lambda param: param.name if param else "compiled")
+def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
+    """The implementation that the whole package runs on during the test."""
+    if request.param is None:
+        miss(request.config)
+    with using(request.param) as implementation:
+        yield implementation
+
+
+@pytest.fixture
+def compiled(request: pytest.FixtureRequest) -> None:
+    """For tests that compare the twins: the compiled modules are there."""
+    if not COMPILED:
+        miss(request.config)
+
+
+def miss(config: pytest.Config) -> None:
+    """Skip a test for want of the compiled modules, or fail it where they are required."""
+    if config.getoption("--require-compiled"):
+        pytest.fail("the compiled modules are not there")
+    pytest.skip(f"no compiled modules (WSCODEC_BACKEND={os.environ.get('WSCODEC_BACKEND', '')!r})")
