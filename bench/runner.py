@@ -140,7 +140,8 @@ def command(name: str, groups: list[str], output: Path, options: list[str]) -> l
     """Return the command line that measures one rival."""
     return [
         *(sys.executable, "-m", "pytest", str(BENCH), "-c", str(BENCH / "pytest.ini")),
-        *("-q", "-x", "--tb=short", "-p", "no:cacheprovider", "-p", "pytest_benchmark.plugin", "--benchmark-quiet"),
+        *("-q", "-x", "--tb=short", "--benchmark-quiet", "-p", "no:cacheprovider"),
+        *("-p", "pytest_benchmark.plugin"),
         *("--rival", name, "--only", ",".join(groups), f"--benchmark-json={output}"),
         f"--benchmark-storage=file://{output.parent}",
         *options,

@@ -294,9 +294,7 @@ class TestConnect:
 
     def test_headers_and_subprotocols_are_sent(self):
         with recording_server() as (uri, seen):
-            done = run(
-                "connect", uri, "-H", "X-One: 1", "-H", "X-Two:2", "--subprotocol", "chat", "--wait", "0"
-            )
+            done = run("connect", uri, "-H", "X-One: 1", "-H", "X-Two:2", "--subprotocol", "chat", "--wait", "0")
         assert done.stdout.splitlines()[0] == f"* connected to {uri}, subprotocol chat"
         assert (seen["X-One"], seen["X-Two"], seen["Sec-WebSocket-Protocol"]) == ("1", "2", "chat")
 
@@ -336,9 +334,7 @@ class TestConnect:
         assert "404" in done.stderr
         assert done.stderr.count("\n") == 1
 
-    @pytest.mark.parametrize(
-        "arguments", [["-H", "no colon"], ["-H", ": x"], ["--wait", "-1"], ["--wait", "x"]]
-    )
+    @pytest.mark.parametrize("arguments", [["-H", "no colon"], ["-H", ": x"], ["--wait", "-1"], ["--wait", "x"]])
     def test_wrong_value(self, arguments):
         done = run("connect", "ws://127.0.0.1/", *arguments)
         assert done.returncode == 2

@@ -488,6 +488,7 @@ def test_server_incomplete_request_is_none_and_sets_nothing() -> None:
     assert server.receive(RFC_REQUEST[:-1]) is None
     assert server.receive(b"") is None
     assert server.request is None
+    assert server.trailing == b""
     with pytest.raises(RuntimeError):
         server.accept()
 
@@ -545,6 +546,19 @@ def test_server_failed_handshake_is_freed_without_the_collector() -> None:
         assert fail()() is None
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("data", [b"G" * 8193, b"\x00"])
+def test_failed_handshakes_keep_nothing_of_what_they_received(data: bytes) -> None:
+    for handshake in (ServerHandshake(), client()):
+        with pytest.raises(HandshakeError):
+            handshake.receive(data)
+        assert handshake._reader is None
+    for handshake in (ServerHandshake(), client()):
+        handshake.receive(b"G")
+        with pytest.raises(HandshakeError):
+            handshake.eof()
+        assert handshake._reader is None
 
 
 # The server, answering.
@@ -1365,6 +1379,8 @@ def test_client_interim_responses_count_against_one_limit() -> None:
 def test_client_eof_before_the_head_is_whole_refused(data: bytes) -> None:
     asking = client()
     asking.receive(data)
+    assert asking.response is None
+    assert asking.trailing == b""
     for again in (asking.eof, asking.eof, lambda: asking.receive(RFC_RESPONSE)):
         with pytest.raises(BadResponse, match="connection closed before"):
             again()

@@ -190,10 +190,13 @@ def take_messages(data: Buffer, start: int, masked: bool, max_size: int, message
 
     Raises:
         TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `start` is negative.
 
     RFC 6455 §5.2, §5.6.
     """
     cdef Py_buffer view
+    if start < 0:
+        raise ValueError(f"start is negative: {start}")
     open_view(data, &view)
     try:
         return take_run(<const uint8_t *>view.buf, view.len, start, masked, max_size, messages)

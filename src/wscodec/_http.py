@@ -12,6 +12,7 @@ from typing import Any
 
 import h11
 
+from ._typing import Buffer
 from .errors import BadRequest, BadResponse, HandshakeError, HeadTooBig, not_a_buffer
 from .headers import Headers, HeadersLike, check_headers
 
@@ -266,7 +267,7 @@ def build_response(
     return build_head(first_line, pairs) + (b"" if head_only else body)
 
 
-def to_bytes(data: bytes) -> bytes:
+def to_bytes(data: Buffer) -> bytes:
     """Return `data` as bytes. TypeError for what is no buffer: bytes(3) would be three zeros."""
     if isinstance(data, bytes):
         return data

@@ -206,6 +206,7 @@ class Connection:
         """
         frame = self._encoder.close(code, reason)
         if self.close_sent is None and self._owed is None and not self._eof:
+            self._put_late_pong()
             self._put(frame)
             self.close_sent = _close_event(code, reason)
 
@@ -284,8 +285,7 @@ class Connection:
         if self._late_pong is None:
             return
         payload, self._late_pong = self._late_pong, None
-        if self.close_sent is None:
-            self._put(self._encoder.pong(payload))
+        self._put(self._encoder.pong(payload))
 
     def _put(self, frames: bytes) -> None:
         self._output.append(frames)

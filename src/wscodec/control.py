@@ -39,6 +39,10 @@ def control_event(opcode: int, payload: bytes) -> Ping | Pong | Close:
 
 def close_payload(code: int | None, reason: str) -> bytes:
     """Return the payload of a Close frame; ValueError for what may not be sent (§5.5.1, §7.4)."""
+    if not isinstance(reason, str):
+        raise TypeError(f"a close reason is a str, not {type(reason).__name__!r}")
+    if not isinstance(code, int | None):
+        raise TypeError(f"a close code is an int or None, not {type(code).__name__!r}")
     if code is None:
         if reason:
             raise ValueError("a close reason needs a close code")

@@ -8,6 +8,8 @@ Floor 3.
 
 from __future__ import annotations
 
+import sys
+
 from ._backend import apply_mask, build_header, parse_header
 from ._buffers import flat_view
 from ._typing import Buffer
@@ -266,8 +268,8 @@ def is_server(role: Role) -> bool:
     return role is Role.SERVER
 
 
-# What no payload can reach, so that "no limit" needs no case of its own.
-_NO_LIMIT = LENGTH_END - 1
+# What no payload can go beyond, so that "no limit" needs no case of its own.
+_NO_LIMIT = sys.maxsize
 
 
 def check_limit(name: str, limit: int | None) -> int:

@@ -24,6 +24,7 @@ from ._http import (
     to_bytes,
 )
 from ._subprotocols import check_offered, check_subprotocols, negotiate_subprotocol, offered_subprotocols
+from ._typing import Buffer
 from ._upgrade import (
     accept_key,
     check_no_body,
@@ -115,7 +116,7 @@ class ServerHandshake:
         self.subprotocol: str | None = None
         self.trailing = b""
 
-    def receive(self, data: bytes) -> Request | None:
+    def receive(self, data: Buffer) -> Request | None:
         """Take bytes from the network.
 
         Args:
@@ -182,7 +183,7 @@ class ServerHandshake:
         self._answered = True
         return answer
 
-    def reject(self, status: int, headers: HeadersLike = (), body: bytes = b"") -> bytes:
+    def reject(self, status: int, headers: HeadersLike = (), body: Buffer = b"") -> bytes:
         """Return a plain HTTP response, after which the connection is to be closed.
 
         It may answer any request, a refused one too (in place of the error's `response`), and one that is
@@ -298,7 +299,7 @@ class ClientHandshake:
         """Return the request, the same at every call."""
         return self._request
 
-    def receive(self, data: bytes) -> Response | None:
+    def receive(self, data: Buffer) -> Response | None:
         """Take bytes from the network. Interim responses (RFC 9110 §15.2) but 101 are skipped.
 
         Args:
@@ -316,12 +317,12 @@ class ClientHandshake:
 
         RFC 6455 §4.1.
         """
-        data = to_bytes(data)
+        received = to_bytes(data)
         if self._error is not None:
-            self._add_to_body(self._error, data)
+            self._add_to_body(self._error, received)
             raise copy(self._error)
         try:
-            return self._receive(data)
+            return self._receive(received)
         except HandshakeError as error:
             self._error = copy(error)  # not the one that is raised: its traceback would keep us alive
             self._reader = None

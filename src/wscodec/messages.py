@@ -49,7 +49,7 @@ class Decoder:
     Args:
         role: ours; a server demands masked frames, a client refuses them (§5.1).
         max_size: the longest message, in bytes; None for no limit.
-        max_frame_size: the longest payload of one frame, in bytes; None for no limit but `max_size`.
+        max_frame_size: the longest payload of one data frame, in bytes; None for no limit but `max_size`.
         max_fragments: the most frames that a message may come in, empty ones counted; None for no limit.
         streaming: whether messages come as `Fragment` events, as soon as their bytes are there, instead of
             as `str` and `bytes`.
@@ -88,8 +88,10 @@ class Decoder:
         self._max_frame_size = check_limit("max_frame_size", max_frame_size)
         self._max_fragments = check_limit("max_fragments", max_fragments)
         self._assembler: type[WholeMessage | StreamedMessage] = StreamedMessage if streaming else WholeMessage
-        # A streaming decoder has every frame go through the rules, for only they hand on pieces.
-        self._run_limit = -1 if streaming else min(self._max_size, self._max_frame_size)
+        # A streaming decoder has every frame go through the rules, for only they hand on pieces; so has one that
+        # takes no frame at all, for only they count.
+        plain = self._max_fragments > 0 and not streaming
+        self._run_limit = min(self._max_size, self._max_frame_size) if plain else -1
         self._reader = FrameReader()
         self._header: Header | None = None
         self._message: WholeMessage | StreamedMessage | None = None
@@ -174,8 +176,9 @@ class Decoder:
         self._check_order(head)
         check_masking(head, self._masked)
         check_close_length(head)
-        size = self._message.size if self._message is not None and not head[0] & Opcode.CLOSE else 0
-        check_length(head, min(self._max_frame_size, self._max_size - size))
+        if not head[0] & Opcode.CLOSE:
+            size = 0 if self._message is None else self._message.size
+            check_length(head, min(self._max_frame_size, self._max_size - size))
 
     def _check_order(self, head: bytes) -> None:
         """Refuse a continuation of nothing, a new message within another (§5.4), and too many fragments."""

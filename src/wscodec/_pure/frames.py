@@ -112,7 +112,7 @@ def build_header(
     key = b"" if masking_key is None else read_bytes(masking_key)
     if masking_key is not None and len(key) != 4:
         raise bad_key(len(key))
-    first = opcode | (fin and FIN) | (rsv1 and RSV1) | (rsv2 and RSV2) | (rsv3 and RSV3)
+    first = opcode | bool(fin) * FIN | bool(rsv1) * RSV1 | bool(rsv2) * RSV2 | bool(rsv3) * RSV3
     return _header(first, length, MASKED if key else 0) + key
 
 
@@ -144,9 +144,12 @@ def take_messages(data: Buffer, start: int, masked: bool, max_size: int, message
 
     Raises:
         TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `start` is negative.
 
     RFC 6455 §5.2, §5.6.
     """
+    if start < 0:
+        raise ValueError(f"start is negative: {start}")
     if type(data) is bytes:
         return _take(data, start, masked, max_size, messages)
     with flat_view(data) as view:
@@ -221,10 +224,12 @@ def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
 
     RFC 6455 §5.2, §5.6, §6.1.
     """
-    if keys is not None and len(keys) != 4 * len(messages):
-        raise ValueError(f"{len(messages)} messages need {4 * len(messages)} bytes of keys, not {len(keys)}")
+    # The caller's list could change while a message is asked for its bytes; a tuple can't.
+    run = tuple(messages)
+    if keys is not None and len(keys) != 4 * len(run):
+        raise ValueError(f"{len(run)} messages need {4 * len(run)} bytes of keys, not {len(keys)}")
     parts: list[bytes] = []
-    for index, message in enumerate(messages):
+    for index, message in enumerate(run):
         first, payload = _payload(message)
         if keys is None:
             parts += (_header(first, len(payload), 0), payload)

@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode
 
-__all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "set_nodelay"]
+__all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
 
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 T = TypeVar("T")
@@ -92,6 +92,17 @@ def set_nodelay(transport: asyncio.BaseTransport) -> None:
     if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
         with contextlib.suppress(OSError):  # the peer may be gone already
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def end_output(transport: asyncio.Transport) -> None:
+    """End our output and leave input open where the transport can do that, as TLS can't; else close it."""
+    if not transport.can_write_eof():
+        transport.close()
+        return
+    try:
+        transport.write_eof()
+    except OSError:  # the peer has reset the connection
+        transport.abort()
 
 
 class Opening(Generic[T]):

@@ -62,6 +62,8 @@ class Decoding:
         return self._decoder.decode(bytes(memoryview(data)), fin)
 
 
-def convert(message: Any, text: bool | None) -> Any:
-    """Return a whole message as str or bytes, or as it is; UnicodeDecodeError where bytes are no UTF-8."""
-    return Decoding(text).part(message, True)
+def convert(message: str | bytes, text: bool) -> str | bytes:
+    """Return a whole message as str or as bytes; UnicodeDecodeError where bytes are no UTF-8."""
+    if text:
+        return message if isinstance(message, str) else message.decode()
+    return message.encode() if isinstance(message, str) else message

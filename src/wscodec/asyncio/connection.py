@@ -1,4 +1,4 @@
-"""The connection object of either side: receive, send, ping, close.
+"""The connection object of either side: what is known of it, its callbacks and its end.
 
 Floor 4.
 """
@@ -7,26 +7,30 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from .._typing import Message
-from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
-from ..events import Fragment
+from ..errors import ConnectionClosed
 from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
 from ..spec import CloseCode, Role, State
 from ._options import LoggerLike, Options, closing_code
-from ._parts import Decoding, Parts, convert, is_in_parts, iterate
-from .keepalive import LiveChannel
+from .messages import MessageChannel
 from .transport import Item, Waiter
 
 __all__ = ["ClientConnection", "ServerConnection", "WebSocket"]
 
 
-class WebSocket(LiveChannel):
+class Registry(Protocol):
+    """Who is told when a connection is closed."""
+
+    def discard(self, ws: Any, /) -> None:
+        """Forget `ws`."""
+
+
+class WebSocket(MessageChannel):
     """A WebSocket connection. `serve` and `connect` make it; an application may put attributes of its own on it.
 
     Attributes:
@@ -42,10 +46,7 @@ class WebSocket(LiveChannel):
         "_addresses",
         "_close_waiters",
         "_id",
-        "_in_parts",
-        "_parts",
         "_registry",
-        "_sending",
         "request",
         "response",
         "subprotocol",
@@ -60,9 +61,6 @@ class WebSocket(LiveChannel):
         self._addresses: tuple[Any, Any] = (None, None)
         self._registry: Registry | None = None
         self._close_waiters: Sequence[Waiter] = ()
-        self._sending: asyncio.Lock | None = None
-        self._parts: list[str | bytes] | None = None
-        self._in_parts = False
 
     # Facts.
 
@@ -107,180 +105,6 @@ class WebSocket(LiveChannel):
     def transport(self) -> asyncio.Transport | None:
         """The asyncio transport, such as for `get_extra_info("peercert")`; None once it is closed."""
         return self._transport
-
-    # Receiving.
-
-    async def recv(self, decode: bool | None = None) -> Any:
-        """Return the next message.
-
-        A cancelled call loses no message. With `streaming`, the message is put together here.
-
-        Args:
-            decode: True turns bytes into str, False str into bytes; None leaves a text message str and a binary
-                one bytes.
-
-        Raises:
-            ConnectionClosed: there are no more messages.
-            ConcurrencyError: another task is receiving, or messages go to `on_messages`.
-            UnicodeDecodeError: `decode` is True, and the message is no UTF-8.
-
-        RFC 6455 §6.2.
-        """
-        if not self._queue or self._waiter is not None or self._in_parts:
-            await self._wait_for_item()
-        item = self._dequeue()
-        message = await self._whole(item) if type(item) is Fragment else item
-        return message if decode is None else convert(message, decode)
-
-    async def recv_streaming(self, decode: bool | None = None) -> AsyncIterator[Any]:
-        """Yield the next message in parts; without `streaming`, there is one part. Read it to its end.
-
-        Args:
-            decode: as in `recv`.
-
-        Raises:
-            ConnectionClosed, ConcurrencyError, UnicodeDecodeError: as in `recv`.
-
-        RFC 6455 §5.4, §6.2.
-        """
-        if not self._queue or self._waiter is not None or self._in_parts:
-            await self._wait_for_item()
-        decoding = Decoding(decode)
-        begun, self._parts = self._parts or [], None
-        item = self._dequeue()
-        if type(item) is not Fragment:
-            yield decoding.part(item, True)
-            return
-        for part in begun:
-            yield decoding.part(part)
-        while True:
-            self._in_parts = not item.fin
-            yield decoding.part(item.data, item.fin)
-            if item.fin:
-                return
-            self._in_parts = False
-            await self._wait_for_item()
-            next_item = self._dequeue()
-            assert type(next_item) is Fragment
-            item = next_item
-
-    def __aiter__(self) -> WebSocket:
-        return self
-
-    async def __anext__(self) -> Any:
-        """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
-        try:
-            return await self.recv()
-        except ConnectionClosedOK:
-            raise StopAsyncIteration from None
-
-    async def _wait_for_item(self) -> None:
-        """Wait until there is something in the queue; errors as in `recv`."""
-        if self._waiter is not None:
-            raise ConcurrencyError("another task is receiving")
-        if self._in_parts:
-            raise ConcurrencyError("a message is being received in parts")
-        if self._options.on_messages is not None:
-            raise ConcurrencyError("messages go to on_messages")
-        while not self._queue:
-            if self._connection.close_code is not None:
-                # The application has answered all that came before the peer's Close frame.
-                self._release_close()
-                raise self._connection.closed_error()
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-
-    async def _whole(self, item: Fragment) -> str | bytes:
-        """Return the message that goes on with `item`; its parts survive a cancelled call."""
-        if self._parts is None:
-            self._parts = []
-        parts = self._parts
-        parts.append(item.data)
-        while not item.fin:
-            await self._wait_for_item()
-            next_item = self._dequeue()
-            assert type(next_item) is Fragment
-            item = next_item
-            parts.append(item.data)
-        self._parts = None
-        return "".join(parts) if isinstance(item.data, str) else b"".join(parts)  # type: ignore[arg-type]
-
-    # Sending.
-
-    async def send(self, message: Message | Parts, text: bool | None = None) -> None:
-        """Send a message.
-
-        It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
-        waits where the peer reads too slowly.
-
-        Args:
-            message: a str, sent as text; a bytes-like object, sent as binary; or an iterable or asynchronous
-                iterable of either, sent as a fragmented message, meanwhile other messages wait, and pings don't.
-                An empty iterable sends nothing.
-            text: True sends bytes as text, False sends a str as binary.
-
-        Raises:
-            ConnectionClosed: our Close frame is out, or the connection is closed.
-            TypeError: `message` is none of these.
-            ValueError: text that can't be UTF-8.
-
-        RFC 6455 §5.4, §6.1.
-        """
-        if is_in_parts(message):
-            await self._send_parts(message, text)  # type: ignore[arg-type]
-        elif self._sending is not None and self._sending.locked():
-            async with self._sending:
-                self._connection.send(message, text=text)  # type: ignore[arg-type]
-        else:
-            self._connection.send(message, text=text)  # type: ignore[arg-type]
-        self._push()
-        if self._write_paused:
-            await self._drain()
-
-    def send_nowait(self, message: Message, text: bool | None = None) -> None:
-        """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
-
-        Args:
-            message: a str or a bytes-like object.
-            text: as in `send`.
-
-        Raises:
-            ConnectionClosed, TypeError, ValueError: as in `send`.
-            ConcurrencyError: a message is being sent in fragments.
-        """
-        self._connection.send(message, text=text)
-        self._push()
-
-    def send_many(self, messages: Sequence[Message]) -> None:
-        """Queue several messages in one step; as `send_nowait` for each, but all of them or none."""
-        self._connection.send_many(messages)
-        self._push()
-
-    async def _send_parts(self, parts: Parts, text: bool | None) -> None:
-        """Send a fragmented message; where it can't be ended, the connection has to fail."""
-        if self._sending is None:
-            self._sending = asyncio.Lock()
-        async with self._sending:
-            decoding = Decoding(text)
-            last: Message | None = None
-            try:
-                async for part in iterate(parts):
-                    data = decoding.part(part)
-                    self._connection.send_fragment(data, fin=False)
-                    last = "" if isinstance(data, str) else b""
-                    self._push()
-                    if self._write_paused:
-                        await self._drain()
-                if last is not None:
-                    # An incremental decoder speaks up here where the text ends within a character.
-                    self._connection.send_fragment(decoding.part(b"", True) if text else last, fin=True)
-            except BaseException as error:
-                if last is not None and not isinstance(error, ConnectionClosed):
-                    self._fail("a message was left unfinished")
-                raise
 
     # Closing.
 
@@ -352,10 +176,15 @@ class WebSocket(LiveChannel):
     def _fail(self, reason: str) -> None:
         """Fail the connection with 1011."""
         self._connection.fail(CloseCode.INTERNAL_ERROR, reason)
-        if self._transport is not None:
-            self._held = False
-            self._go_on_closing()
-            self._push()
+        self._held = False
+        self._begin_closing()
+        self._on_end()
+        self._push()
+
+    def _start(self, trailing: bytes, write_paused: bool) -> None:
+        if self._options.on_open is not None:
+            self._call(self._options.on_open)
+        super()._start(trailing, write_paused)
 
     def _on_end(self) -> None:
         """Wake the task that receives: nothing more will come."""
@@ -363,17 +192,24 @@ class WebSocket(LiveChannel):
             self._waiter.set_result(None)
 
     def _on_lost(self) -> None:
-        if self._transport is not None:
-            self._addresses = (self.local_address, self.remote_address)
-        super()._on_lost()
-        for waiter in self._close_waiters:
-            if not waiter.done():
-                waiter.set_result(None)
+        self._abandon()
         if self._registry is not None:
             self._registry.discard(self)
             self._registry = None
-            if self._options.on_close is not None:
-                self._call(self._options.on_close)
+        if self._options.on_close is not None:
+            self._call(self._options.on_close)
+
+    def _abandon(self) -> None:
+        """Take it that there is no connection any more, or that there won't be any."""
+        self._addresses = (self.local_address, self.remote_address)
+        self._connection.eof()
+        self._transport = None
+        self._drop_pings()
+        for waiter in self._close_waiters:
+            if not waiter.done():
+                waiter.set_result(None)
+        self._wake_writers()
+        self._on_end()
 
 
 class ServerConnection(WebSocket):

@@ -15,6 +15,7 @@ from ..errors import ConcurrencyError
 from ..events import Close as CloseEvent
 from ..events import Event, Ping, Pong
 from ..spec import CloseCode
+from ._options import Options
 from .transport import Channel, Item
 
 __all__ = ["LiveChannel"]
@@ -34,8 +35,8 @@ class LiveChannel(Channel):
 
     __slots__ = ("_backlog", "_own_ping", "_pinged_at", "_pings", "latency")
 
-    def __init__(self, *args: object, **kwargs: object) -> None:
-        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
+        super().__init__(transport, options)
         self._pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
         self._own_ping: tuple[bytes, float] | None = None
         self._pinged_at: float | None = None
@@ -164,7 +165,7 @@ class LiveChannel(Channel):
         # Behind the writes of this tick, which some event loops hold back until its end.
         self._loop.call_soon(self._abort)
 
-    def _on_lost(self) -> None:
+    def _drop_pings(self) -> None:
         """Tell everybody who waits for a pong."""
         pings, self._pings = self._pings, None
         self._own_ping = None

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Final, TypeAlias
 from ..connection import Connection
 from ..events import Event, Fragment
 from ..spec import Role, State
-from ._options import QUEUE_SIZE, Options
+from ._options import QUEUE_SIZE, Options, end_output
 
 __all__ = ["Channel", "Item"]
 
@@ -30,7 +30,7 @@ _EMPTY: Final[deque[Item]] = deque()
 class Channel(asyncio.Protocol):
     """One open connection as its event loop sees it.
 
-    Subclasses say what to do with what arrives: `_deliver`, `_take_controls`, `_keep_alive`, `_on_end`, `_on_lost`.
+    Subclasses say what to do with what arrives, and when it ends; see the last methods.
     """
 
     __slots__ = (
@@ -147,14 +147,10 @@ class Channel(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake everybody who waits, and let go of everything."""
-        self._connection.eof()
         self._closing = True
         self._held = False
         self._stop_timer()
         self._on_lost()
-        self._transport = None
-        self._on_end()
-        self._wake_writers()
 
     # Writing.
 
@@ -175,7 +171,7 @@ class Channel(asyncio.Protocol):
     def _flush(self) -> None:
         """Hand what was sent to the transport, unless it has enough to write."""
         transport = self._transport
-        if transport is None or self._write_paused:
+        if transport is None or self._write_paused or transport.is_closing():
             return
         connection = self._connection
         data = connection.data_before_close() if self._held else connection.data_to_send()
@@ -325,10 +321,7 @@ class Channel(asyncio.Protocol):
         if self._eof:
             transport.close()
         elif self._role is Role.SERVER:
-            if transport.can_write_eof():
-                transport.write_eof()
-            else:
-                transport.close()
+            end_output(transport)
 
     # What subclasses say.
 
@@ -341,6 +334,9 @@ class Channel(asyncio.Protocol):
     def _keep_alive(self, doubted: bool) -> None:
         raise NotImplementedError
 
+    def _fail(self, reason: str) -> None:
+        raise NotImplementedError
+
     def _on_end(self) -> None:
         raise NotImplementedError
 
@@ -349,4 +345,4 @@ class Channel(asyncio.Protocol):
 
 
 def _size(item: Item) -> int:
-    return len(item.data) if type(item) is Fragment else len(item)  # type: ignore[arg-type]
+    return len(item.data) if isinstance(item, Fragment) else len(item)

@@ -65,9 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="'NAME: VALUE'",
         help="a header to send",
     )
-    parser.add_argument(
-        "--subprotocol", action="append", metavar="P", help="a subprotocol to offer; can be repeated"
-    )
+    parser.add_argument("--subprotocol", action="append", metavar="P", help="a subprotocol to offer; can be repeated")
     parser.add_argument("--insecure", action="store_true", help="accept any certificate")
     parser.add_argument(
         "--wait",

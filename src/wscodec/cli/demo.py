@@ -75,6 +75,7 @@ class Demo:
 
     async def handle(self, ws: ServerConnection) -> None:
         """Serve one connection until it ends."""
+        assert ws.request is not None  # an open connection has one
         url = urlsplit(ws.request.path)
         if url.path == "/control":
             await self._control(ws)

@@ -31,15 +31,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `serve`."""
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--echo", action="store_true", help="send every message back, on any path")
-    what.add_argument(
-        "--demo", action="store_true", help="serve the demo page, and its connections, over HTTP"
-    )
-    parser.add_argument(
-        "--host", default="127.0.0.1", metavar="H", help="the address to listen on (%(default)s)"
-    )
-    parser.add_argument(
-        "--port", type=_port, default=8765, metavar="N", help="0 for any free one (%(default)s)"
-    )
+    what.add_argument("--demo", action="store_true", help="serve the demo page, and its connections, over HTTP")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="the address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8765, metavar="N", help="0 for any free one (%(default)s)")
     parser.add_argument(
         "--max-size",
         type=_size,

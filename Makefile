@@ -1,0 +1,150 @@
+# `make help` lists the targets. Each makes what it needs, .venv included.
+
+VENV ?= .venv
+PORT ?= 8765
+SECONDS ?= 20
+
+# The first of these that is Python 3.11 or newer makes the environment.
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11 python3
+TESTED_PYTHONS := 3.11 3.12 3.13
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check install $(if $(CI),--quiet)
+JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
+NATIVE := $(wildcard src/wscodec/*.pyx src/wscodec/*.pxd src/wscodec/_kernels/*.[ch])
+KERNELS := src/wscodec/_kernels
+
+# Stamps: the environment with what running and building needs, with what developing needs, with what the
+# documentation needs; and the compiled modules.
+BASE := $(VENV)/.base
+DEV := $(VENV)/.dev
+DOCS := $(VENV)/.docs
+COMPILED := $(VENV)/.compiled
+
+# What the tests run on: compiled modules wherever there is a C compiler, and then a broken build is an error.
+has_compiler = $(PY) -c "import os, shlex, shutil, sys, sysconfig; \
+	sys.exit(not shutil.which(shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]))"
+has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>/dev/null
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all lint format bench fuzz sanitize docs dist clean
+
+help: ## list the targets
+	@echo "Targets:"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+
+demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for another port)
+	@exec $(PY) -m wscodec serve --demo --port $(PORT)
+
+test: $(DEV) $(COMPILED) ## run the tests, compiled and pure (ARGS="..." goes to pytest)
+	@if $(has_modules); then \
+		echo "==> the tests on the compiled backend"; \
+		$(PY) -m pytest --require-compiled $(ARGS); \
+	else \
+		echo "==> there is no C compiler: the tests run on the pure backend alone"; \
+	fi
+	@echo "==> the tests on the pure backend"
+	@WSCODEC_BACKEND=pure $(PY) -m pytest -m "not slow" $(ARGS)
+
+test-all: ## run the tests on every Python that we support and that is here
+	@for version in $(TESTED_PYTHONS); do \
+		if python$$version -c "" 2>/dev/null; then \
+			echo "==> Python $$version"; \
+			$(MAKE) --no-print-directory test VENV=.venv-$$version PYTHON=python$$version || exit 1; \
+		else \
+			echo "==> Python $$version is not here: skipped"; \
+		fi; \
+	done
+
+lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothing
+	@echo "==> ruff"
+	@ruff check --quiet .
+	@ruff format --quiet --check .
+	@echo "==> cython-lint"
+	@cython-lint src/wscodec
+	@echo "==> clang-format"
+	@clang-format --dry-run -Werror $(KERNELS)/*.[ch]
+	@echo "==> the C compiler's warnings"
+	@$${CC:-cc} -std=c11 -Wall -Wextra -Wconversion -Werror -fsyntax-only $(KERNELS)/*.c
+	@echo "==> mypy"
+	@$(PY) -m mypy
+	@echo "==> stubtest"
+	@$(PY) tests/check_stubs.py
+
+format: $(DEV) ## rewrite the sources in the style that lint demands
+	@ruff check --quiet --fix .
+	@ruff format .
+	@clang-format -i $(KERNELS)/*.[ch]
+
+bench: $(DEV) $(COMPILED) ## measure, beside other libraries (ARGS="..." goes to python -m bench)
+	@$(PY) -m bench $(ARGS)
+
+fuzz: $(DEV) $(COMPILED) ## compare the compiled modules with their pure twins on random input for SECONDS=20
+	@$(PY) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
+
+SANITIZED := build/sanitize/lib
+sanitize: $(DEV) ## run the tests of the codec on a build with the address and undefined-behaviour sanitizers
+	@echo "==> building with sanitizers"
+	@WSCODEC_SANITIZE=1 WSCODEC_REQUIRE=1 $(PY) setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
+	@echo "==> the tests under sanitizers"
+	@LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) WSCODEC_BACKEND=compiled \
+		$(PY) -m pytest --require-compiled -m "not slow" --ignore=tests/browser --ignore=tests/asyncio $(ARGS)
+
+docs: $(DOCS) ## build the documentation into build/docs
+	@$(VENV)/bin/mkdocs build --quiet --strict
+	@echo "==> build/docs/index.html"
+
+dist: $(DEV) ## build the sdist, a wheel for this platform and the pure wheel into dist, and check what is in them
+	@rm -rf dist
+	@echo "==> the sdist"
+	@$(PY) -m build --no-isolation --sdist --outdir dist . >build/dist.log 2>&1 || { cat build/dist.log; exit 1; }
+	@echo "==> the wheels, built from the sdist"
+	@WSCODEC_REQUIRE=1 $(PY) -m pip --quiet wheel --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@WSCODEC_PURE=1 $(PY) -m pip --quiet wheel --no-deps --no-build-isolation --wheel-dir dist dist/*.tar.gz
+	@$(PY) tests/check_dist.py dist/*
+
+clean: ## remove all that was built, but for .venv
+	rm -rf build dist site src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -f src/wscodec/*.so $(COMPILED)
+	find src tests bench -name __pycache__ -prune -exec rm -rf {} +
+
+$(PY):
+	@for python in $(PYTHONS); do \
+		if $$python -c "import sys; sys.exit(sys.version_info < (3, 11))" 2>/dev/null; then \
+			echo "==> making $(VENV) with $$($$python --version)"; \
+			exec $$python -m venv $(VENV); \
+		fi; \
+	done; \
+	echo "Python 3.11 or newer is needed; name one with PYTHON=..." >&2; exit 1
+
+# `pip install` builds nothing here: that is the work of the rule for $(COMPILED), which runs again and again.
+$(BASE): pyproject.toml | $(PY)
+	@echo "==> installing what wscodec runs and builds with"
+	@$(PY) -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
+		>$(VENV)/build-requires.txt
+	@$(PIP) -r $(VENV)/build-requires.txt
+	@WSCODEC_PURE=1 $(PIP) --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): $(BASE)
+	@echo "==> installing what the tests and the checks need (a minute or so)"
+	@WSCODEC_PURE=1 $(PIP) --no-build-isolation --editable ".[dev]"
+	@touch $@
+
+$(DOCS): $(BASE)
+	@echo "==> installing what the documentation needs"
+	@WSCODEC_PURE=1 $(PIP) --no-build-isolation --editable ".[docs]"
+	@touch $@
+
+# Without a compiler there is no stamp, so that the next target tries again.
+$(COMPILED): $(BASE) setup.py $(NATIVE)
+	@echo "==> building the compiled modules (ten seconds or so)"
+	@if $(has_compiler); then required=$(REQUIRE_COMPILED); else required=0; fi; \
+		WSCODEC_REQUIRE=$$required $(PY) setup.py --quiet build_ext --inplace --parallel $(JOBS)
+	@if $(has_modules); then touch $@; fi
+
+test lint bench fuzz: REQUIRE_COMPILED := 1
+demo: REQUIRE_COMPILED := 0

@@ -1,0 +1,291 @@
+"""`serve`: a WebSocket server on asyncio.
+
+Floor 4.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl as tls
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
+
+from ..errors import ConnectionClosed
+from ..handshake import Origins, Request, Response
+from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, State
+from ._accepting import Accepting, Admission
+from ._options import LoggerLike, Opening, Options
+from .connection import ServerConnection
+
+__all__ = ["Server", "serve", "unix_serve"]
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+class Server:
+    """A running server, as `serve` returns it."""
+
+    def __init__(self, handler: Handler | None, options: Options) -> None:
+        self.options = options
+        self._handler = handler
+        self._loop = asyncio.get_running_loop()
+        self._server: asyncio.Server | None = None
+        self._handshakes: set[Accepting] = set()
+        self._connections: set[ServerConnection] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._closing: asyncio.Task[None] | None = None
+        self._emptied: asyncio.Future[None] | None = None
+        self._closed = asyncio.Event()
+
+    @property
+    def sockets(self) -> Sequence[socket.socket]:
+        """The sockets that the server listens on."""
+        return () if self._server is None else tuple(self._server.sockets)
+
+    @property
+    def connections(self) -> set[ServerConnection]:
+        """The open connections, closing ones included."""
+        return set(self._connections)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether new connections are let in."""
+        return self._closing is None
+
+    def is_serving(self) -> bool:
+        """Tell whether the server accepts connections."""
+        return self._server is not None and self._server.is_serving()
+
+    def get_loop(self) -> asyncio.AbstractEventLoop:
+        """Return the event loop of the server."""
+        return self._loop
+
+    async def start_serving(self) -> None:
+        """Start to accept connections, where `serve` was told `start_serving=False`."""
+        assert self._server is not None
+        await self._server.start_serving()
+
+    async def serve_forever(self) -> None:
+        """Serve until the server is closed; where this is cancelled, close it first."""
+        await self.start_serving()
+        try:
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.close()
+            await self.wait_closed()
+            raise
+
+    def close(self, close_connections: bool = True, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
+        """Begin to shut down: accept no more, answer open handshakes with 503, close the connections.
+
+        Args:
+            close_connections: False leaves the connections to end by themselves.
+            code, reason: for their Close frames.
+
+        RFC 6455 §7.4.1.
+        """
+        if self._closing is not None:
+            return
+        assert self._server is not None
+        self._server.close()
+        self._closing = self._loop.create_task(self._close(close_connections, code, reason))
+        self.options.logger.info("server closing")
+
+    async def wait_closed(self) -> None:
+        """Wait until the server has been closed, all connections have ended, and all handlers have returned.
+
+        Handlers that still run when `close_timeout` is over are cancelled.
+        """
+        await self._closed.wait()
+
+    async def __aenter__(self) -> Server:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        self.close()
+        await self.wait_closed()
+
+    # What handshakes and connections call.
+
+    def add(self, handshake: Accepting) -> None:
+        """Know of a handshake."""
+        self._handshakes.add(handshake)
+
+    def open(self, ws: ServerConnection) -> None:
+        """Know of a connection, and run its handler."""
+        self._connections.add(ws)
+        ws._registry = self
+        if self._handler is not None:
+            task = self._loop.create_task(self._handle(self._handler, ws))
+            self._tasks.add(task)
+            task.add_done_callback(self.discard)
+
+    def discard(self, what: Any) -> None:
+        """Forget a handshake, a connection or a handler that has ended."""
+        for known in (self._handshakes, self._connections, self._tasks):
+            known.discard(what)
+        if self._emptied is not None and self._is_empty() and not self._emptied.done():
+            self._emptied.set_result(None)
+
+    def _is_empty(self) -> bool:
+        return not (self._handshakes or self._connections or self._tasks)
+
+    async def _handle(self, handler: Handler, ws: ServerConnection) -> None:
+        """Run the handler; whatever it does, the connection is closed and the server lives on."""
+        code = CloseCode.GOING_AWAY
+        try:
+            await handler(ws)
+            code = CloseCode.NORMAL_CLOSURE
+        except Exception as error:
+            if isinstance(error, ConnectionClosed) and ws.state is not State.OPEN:
+                return
+            code = CloseCode.INTERNAL_ERROR
+            ws.logger.exception("connection handler failed")
+        finally:
+            ws.close_nowait(code)
+
+    async def _close(self, close_connections: bool, code: int, reason: str) -> None:
+        assert self._server is not None
+        self._emptied = self._loop.create_future()
+        try:
+            for handshake in tuple(self._handshakes):
+                handshake.refuse(503)
+            if close_connections:
+                for ws in tuple(self._connections):
+                    ws.close_nowait(code, reason)
+            if not self._is_empty():
+                await self._wait_until_empty(close_connections)
+            with contextlib.suppress(TimeoutError):  # TLS handshakes may go on for a while
+                await asyncio.wait_for(self._server.wait_closed(), self.options.close_timeout)
+        finally:
+            self._closed.set()
+
+    async def _wait_until_empty(self, close_connections: bool) -> None:
+        """Wait for connections and handlers, at the end with less patience."""
+        assert self._emptied is not None
+        if close_connections and self.options.close_timeout is not None:
+            done, _ = await asyncio.wait((self._emptied,), timeout=self.options.close_timeout)
+            if not done:
+                for task in self._tasks:
+                    task.cancel()
+        await self._emptied
+
+
+class serve(Opening[Server]):
+    """Start a WebSocket server: `server = await serve(...)`, or `async with serve(...) as server`.
+
+    Either `handler` or `on_messages` says what to do with a connection. There is no compression, and no hook on
+    the 101 response.
+
+    Args:
+        handler: a coroutine function, run in a task of its own for each connection. Where it returns, the
+            connection is closed with 1000, where it raises, with 1011 and a word to the log.
+        host, port: where to listen, as `loop.create_server` takes them.
+        on_messages: called as `on_messages(ws, messages)` with all messages of one read, in the same tick, and
+            with no task in between. It sends with `ws.send_nowait` or `ws.send_many`.
+        on_open, on_close: called as `on_open(ws)` and `on_close(ws)` when a connection was opened and has ended.
+        origins: who may connect: a collection of origins, with None for clients that send none; None for anyone.
+        subprotocols: what we speak, best first.
+        select_subprotocol: called as `select_subprotocol(ws, offered)`, chooses from the client's offers instead.
+        process_request: called as `process_request(ws, request)`, or awaited, on each request, be it a WebSocket
+            handshake or not; a Response, such as from `ws.respond`, is the answer, None goes on.
+        server_header: the Server header, or None.
+        logger: instead of "wscodec.server".
+        open_timeout: for the opening handshake, from accept on and with TLS, in seconds.
+        ping_interval: between pings, in seconds; None for no pings.
+        ping_timeout: how long a peer that we pinged may be silent, in seconds.
+        close_timeout: for the closing handshake, in seconds; then TCP is cut.
+        max_size: of a message, in bytes; None for no limit.
+        max_fragments: the most frames that a message may come in.
+        max_queue: how many messages may wait unread before we stop reading, or (high, low); None for no limit.
+        write_limit: how many bytes may wait unsent before `send` waits, or (high, low).
+        streaming: whether messages are handed on in parts, see `recv_streaming`; `on_messages` gets `Fragment`s.
+        ssl, sock, kwargs: as `loop.create_server` takes them.
+
+    Raises:
+        ValueError, TypeError: a setting makes no sense.
+        OSError: we can't listen there.
+    """
+
+    def __init__(
+        self,
+        handler: Handler | None = None,
+        host: str | Sequence[str] | None = None,
+        port: int | None = None,
+        *,
+        on_messages: Callable[[ServerConnection, list[Any]], object] | None = None,
+        on_open: Callable[[ServerConnection], object] | None = None,
+        on_close: Callable[[ServerConnection], object] | None = None,
+        origins: Origins | Iterable[str | None] | None = None,
+        subprotocols: Sequence[str] | None = None,
+        select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None = None,
+        compression: str | None = None,
+        process_request: (
+            Callable[[ServerConnection, Request], Response | Awaitable[Response | None] | None] | None
+        ) = None,
+        server_header: str | None = "wscodec",
+        open_timeout: float | None = 10,
+        ping_interval: float | None = 20,
+        ping_timeout: float | None = 20,
+        close_timeout: float | None = 10,
+        max_size: int | None = DEFAULT_MAX_SIZE,
+        max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
+        max_queue: int | tuple[int, int] | None = 16,
+        write_limit: int | tuple[int, int] = 32768,
+        streaming: bool = False,
+        logger: LoggerLike | None = None,
+        **kwargs: Any,
+    ) -> None:
+        if (handler is None) == (on_messages is None):
+            raise TypeError("say either handler or on_messages")
+        self._handler = handler
+        self._options = Options.of(
+            logger or logging.getLogger("wscodec.server"), max_queue, write_limit, compression,
+            ping_interval=ping_interval, ping_timeout=ping_timeout, close_timeout=close_timeout,
+            max_size=max_size, max_fragments=max_fragments, streaming=streaming,
+            on_messages=on_messages, on_open=on_open, on_close=on_close,
+        )  # fmt: skip
+        self._admission = Admission(
+            None if origins is None else Origins.of(origins), subprotocols, select_subprotocol,
+            process_request, server_header, open_timeout,
+        )  # fmt: skip
+        self._admission.handshake()  # to complain now about what can't be sent
+        self._unix = kwargs.pop("unix", False)
+        self._kwargs = kwargs
+        if not self._unix:
+            self._kwargs.update(host=host, port=port)
+        if isinstance(kwargs.get("ssl"), tls.SSLContext) and open_timeout is not None:
+            kwargs.setdefault("ssl_handshake_timeout", open_timeout)
+
+    async def _open(self) -> Server:
+        server = Server(self._handler, self._options)
+        loop = asyncio.get_running_loop()
+        create = loop.create_unix_server if self._unix else loop.create_server
+        server._server = await create(lambda: Accepting(server, self._admission), **self._kwargs)
+        self._options.logger.info("server listening on %s", ", ".join(map(_name, server.sockets)))
+        return server
+
+    async def _close(self, opened: Server, error: BaseException | None) -> None:
+        opened.close()
+        await opened.wait_closed()
+
+
+def unix_serve(handler: Handler | None = None, path: Any = None, **kwargs: Any) -> serve:
+    """Start a WebSocket server on a Unix socket.
+
+    Args:
+        handler, kwargs: as `serve` takes them.
+        path: of the socket.
+    """
+    if path is not None:
+        kwargs["path"] = path
+    return serve(handler, unix=True, **kwargs)
+
+
+def _name(sock: socket.socket) -> str:
+    """Return the address of a listening socket for the log."""
+    address = sock.getsockname()
+    return f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)

@@ -1,0 +1,206 @@
+"""Both ends of a connection, or one of ours and a raw one whose bytes are made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import hashlib
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from helpers import KEY, frame
+
+from wscodec.asyncio import Server, WebSocket, connect, serve
+
+ROLES = ("server", "client")
+GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+REQUEST = (
+    b"GET /chat HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+
+
+async def echo(ws: WebSocket) -> None:
+    async for message in ws:
+        await ws.send(message)
+
+
+async def idle(ws: WebSocket) -> None:
+    await ws.wait_closed()
+
+
+def address(server: Server | asyncio.Server) -> tuple[str, int]:
+    return server.sockets[0].getsockname()[:2]
+
+
+def uri(server: Server | asyncio.Server, path: str = "/", scheme: str = "ws") -> str:
+    return f"{scheme}://127.0.0.1:{address(server)[1]}{path}"
+
+
+def listen(handler: Any = None, **options: Any) -> serve:
+    return serve(handler, "127.0.0.1", 0, **options)
+
+
+@contextlib.asynccontextmanager
+async def linked(
+    role: str = "client", near: dict[str, Any] | None = None, far: dict[str, Any] | None = None
+) -> AsyncIterator[tuple[WebSocket, WebSocket]]:
+    """Yield our end, which has `role`, and the other one; `near` and `far` are their options."""
+    options = {"server": near or {}, "client": far or {}} if role == "server" else {"server": far or {}, "client": near or {}}
+    arrived: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
+
+    async def handler(ws: WebSocket) -> None:
+        arrived.set_result(ws)
+        await ws.wait_closed()
+
+    async with listen(handler, **options["server"]) as server, connect(uri(server), **options["client"]) as client:
+        ends = (client, await arrived)
+        yield ends if role == "client" else (ends[1], ends[0])
+
+
+class Peer:
+    """A raw end of a connection."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, role: str = "client") -> None:
+        self.reader = reader
+        self.writer = writer
+        self.role = role
+
+    def frame(self, opcode: int, payload: bytes = b"", **settings: Any) -> bytes:
+        """Return a frame, masked as our role demands."""
+        return frame(opcode, payload, key=KEY if self.role == "client" else None, **settings)
+
+    def send(self, *data: bytes) -> None:
+        self.writer.write(b"".join(data))
+
+    async def next_frame(self) -> tuple[int, bytes]:
+        """Return the opcode and the payload of the next frame; IncompleteReadError where there is none."""
+        first, second = await self.reader.readexactly(2)
+        assert bool(second & 0x80) is (self.role == "server")
+        length = second & 0x7F
+        if length == 126:
+            (length,) = struct.unpack("!H", await self.reader.readexactly(2))
+        elif length == 127:
+            (length,) = struct.unpack("!Q", await self.reader.readexactly(8))
+        key = await self.reader.readexactly(4) if second & 0x80 else b"\0\0\0\0"
+        payload = await self.reader.readexactly(length)
+        fin = 0 if first & 0x80 else 0x100
+        return first & 0x0F | fin, bytes(byte ^ key[i % 4] for i, byte in enumerate(payload))
+
+    async def frames(self) -> list[tuple[int, bytes]]:
+        """Return all frames up to the end; those without FIN have 0x100 added to the opcode."""
+        frames = []
+        while True:
+            try:
+                frames.append(await self.next_frame())
+            except asyncio.IncompleteReadError as error:
+                assert not error.partial
+                return frames
+
+    async def head(self) -> bytes:
+        return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def close(self) -> None:
+        self.writer.close()
+        with contextlib.suppress(OSError):
+            await self.writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def raw_client(server: Server, request: bytes | None = REQUEST, **settings: Any) -> AsyncIterator[Peer]:
+    """Yield a raw client; its handshake is done where there is a request."""
+    peer = Peer(*await asyncio.open_connection(*address(server), **settings))
+    try:
+        if request is not None:
+            peer.send(request)
+            head = await peer.head()
+            assert head.startswith(b"HTTP/1.1 101 ")
+        yield peer
+    finally:
+        await peer.close()
+
+
+def response_to(request: bytes, extra: bytes = b"") -> bytes:
+    """Return the 101 response to a request."""
+    (key,) = (line[19:] for line in request.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key: "))
+    accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n" + extra + b"\r\n"
+    )
+
+
+@contextlib.asynccontextmanager
+async def raw_server(play: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[asyncio.Server]:
+    """Yield a server that has `play` deal with each client, from the request on."""
+    tasks = []
+
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.current_task())
+        peer = Peer(reader, writer, "server")
+        try:
+            await play(peer)
+        finally:
+            await peer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server
+    finally:
+        server.close()
+        await server.wait_closed()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def facing_raw(
+    role: str, handler: Callable[[WebSocket], Awaitable[None]] | None = None, **options: Any
+) -> AsyncIterator[tuple[WebSocket, Peer]]:
+    """Yield our end, which has `role`, and a raw peer; `handler` is run on our end."""
+    loop = asyncio.get_running_loop()
+    arrived: asyncio.Future[Any] = loop.create_future()
+    if role == "server":
+
+        async def handle(ws: WebSocket) -> None:
+            arrived.set_result(ws)
+            await (handler or idle)(ws)
+
+        async with listen(handle, **options) as server, raw_client(server) as peer:
+            yield await arrived, peer
+        return
+
+    over = asyncio.Event()
+
+    async def play(peer: Peer) -> None:
+        peer.send(response_to(await peer.head()))
+        arrived.set_result(peer)
+        await over.wait()
+
+    async with raw_server(play) as raw, connect(uri(raw), **options) as ws:
+        task = asyncio.create_task(handler(ws)) if handler else None
+        try:
+            yield ws, await arrived
+        finally:
+            over.set()
+            if task is not None:
+                await asyncio.gather(task, return_exceptions=True)
+
+
+async def settled(ws: WebSocket) -> None:
+    """Wait until the other end has taken in all that was sent so far."""
+    await (await ws.ping())
+
+
+def step(coroutine: Any) -> Any:
+    """Run a coroutine that must not suspend, and return its result."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value
+    coroutine.close()
+    raise AssertionError("it suspended")
