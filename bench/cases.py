@@ -12,7 +12,7 @@ from typing import Any
 
 from . import wire
 
-STREAM_SIZE = 4 * wire.READ_SIZE
+STREAM_SIZE = 2 * wire.READ_SIZE
 BURST = 64
 
 
@@ -58,7 +58,7 @@ def binaries(size: int, count: int) -> list[bytes]:
 
 
 def count_for(size: int) -> int:
-    """Return how many messages of `size` bytes fill a stream; at least four reads are made of them."""
+    """Return how many messages of `size` bytes fill a stream; at least two reads are made of them."""
     return STREAM_SIZE // (size + 6) + 1
 
 
@@ -99,9 +99,7 @@ def ping_stream(size: int) -> Stream:
     return Stream([wire.frame(wire.PING, payload, source.randbytes(4)) for payload in payloads], payloads)
 
 
-def text_case(
-    size: int, remark: str = "", operation: str = "text_decoder", kind: str = "ASCII", **how: int
-) -> Case:
+def text_case(size: int, remark: str = "", operation: str = "text_decoder", kind: str = "ASCII", **how: int) -> Case:
     """Return a case of decoding text; `how` is for `stream_of`."""
     make = partial(text_stream, kind, size, **how)
     return Case("decode", f"text {size} B{remark}", operation, size, make)
@@ -133,9 +131,7 @@ def mask_case(operation: str, size: int) -> Case:
 
 
 MASK = [
-    mask_case(operation, size)
-    for operation in ("mask", "mask_inplace")
-    for size in (8, 16, 64, 1024, 16384, 262144)
+    mask_case(operation, size) for operation in ("mask", "mask_inplace") for size in (8, 16, 64, 1024, 16384, 262144)
 ]
 
 UTF8 = [
@@ -155,10 +151,7 @@ DECODE = [
 ]
 
 ENCODE = [
-    encode_case(side, size, many)
-    for side in ("server", "client")
-    for size in (32, 1024)
-    for many in (False, True)
+    encode_case(side, size, many) for side in ("server", "client") for size in (32, 1024) for many in (False, True)
 ]
 
 FRAMES = [binary_case("frames", "raw binary", "frame_decoder", size) for size in (32, 1024)]

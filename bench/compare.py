@@ -5,31 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from typing import Any
 
-from .table import NOISY, align, nanoseconds, times
+from .table import Figure, align, cell, figure, nanoseconds
 
 
-def read(path: Path) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the figures of a result file, by case and column."""
+def read(path: Path, column: str) -> dict[str, Figure]:
+    """Return the figures of one column of a result file, by case."""
     return {
-        (f"{result['group']}: {result['name']}", name): figures
+        f"{result['group']}: {result['name']}": figure(result["times"][column])
         for result in json.loads(path.read_text())["results"]
-        for name, figures in result["rivals"].items()
+        if column in result["times"]
     }
 
 
-def changes(before: dict, after: dict, column: str) -> list[list[str]]:
-    """Return a row per case that both files have; what lies within the noise is marked with `~`."""
-    rows = [[column, "before ns", "after ns", "x faster"]]
-    for key in before.keys() & after.keys():
-        if key[1] == column:
-            old, new = before[key], after[key]
-            noise = max(old["spread"], new["spread"], NOISY / 2)
-            ratio = old["ns"] / new["ns"]
-            mark = "~" if 1 - noise <= ratio <= 1 + noise else ""
-            rows.append([key[0], nanoseconds(old["ns"]), nanoseconds(new["ns"]), mark + times(ratio)])
-    return [rows[0], *sorted(rows[1:])]
+def change(case: str, old: Figure, new: Figure) -> list[str]:
+    """Return a row; `~` marks a change where either time is spread too wide."""
+    faster = cell(Figure(old.median / new.median, max(old.spread, new.spread)))
+    return [case, nanoseconds(old.median), nanoseconds(new.median), faster]
 
 
 def main() -> None:
@@ -39,7 +31,9 @@ def main() -> None:
     parser.add_argument("after", type=Path)
     parser.add_argument("--column", default="wscodec", help="whose figures to compare (wscodec)")
     options = parser.parse_args()
-    print("\n".join(align(changes(read(options.before), read(options.after), options.column))))
+    before, after = read(options.before, options.column), read(options.after, options.column)
+    rows = [change(case, old, after[case]) for case, old in before.items() if case in after]
+    print("\n".join(align([[options.column, "before ns", "after ns", "x faster"], *rows])))
 
 
 if __name__ == "__main__":

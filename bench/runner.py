@@ -1,22 +1,20 @@
-"""Runs the bench files, each rival in a process of its own, and joins what they measured.
+"""Measures the rivals side by side, and joins what they measured.
 
-The rivals take turns: every pass measures each of them once, in a fresh process, and the rounds of all passes
-are pooled, so that a slow minute of the machine falls on all of them.
+Each rival has a fresh process, but only one of them works at a time: they do the same case round by round in turns, a
+few milliseconds each. So a slow moment of the machine falls on all of them, and the ratio of two rivals is taken
+between rounds that were measured next to each other.
 """
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,19 +26,6 @@ from .rivals import NOT_INSTALLED, RIVALS
 BENCH = Path(__file__).parent
 ROOT = BENCH.parent
 
-# Time on the CPU, not on the wall: nothing here waits, and what else runs on the machine then disturbs less.
-# Windows counts it in steps of 15 ms, which is too coarse.
-CLOCK = "time.perf_counter" if sys.platform == "win32" else "time.process_time"
-FULL = [
-    f"--benchmark-timer={CLOCK}",
-    "--benchmark-max-time=0.1",
-    "--benchmark-min-rounds=5",
-    "--benchmark-min-time=0.0005",
-    "--benchmark-warmup=on",
-    "--benchmark-warmup-iterations=1",
-]
-QUICK = ["--benchmark-max-time=0.0001", "--benchmark-min-rounds=1", "--benchmark-min-time=0.00001"]
-
 
 class BenchError(Exception):
     """A rival gave a wrong result, or its process failed."""
@@ -48,23 +33,22 @@ class BenchError(Exception):
 
 @dataclass
 class Report:
-    """What all processes measured so far."""
+    """What all processes measured so far; `times` is ns per operation, by case and rival, round by round."""
 
     rivals: dict[str, dict[str, Any]] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
-    rounds: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    times: dict[str, dict[str, list[float]]] = field(default_factory=dict)
     machine: dict[str, Any] = field(default_factory=dict)
 
-    def add(self, rival: str, measured: dict[str, Any]) -> int:
-        """Add the JSON of one process of pytest-benchmark; return the number of cases in it."""
+    def add(self, rival: str, measured: dict[str, Any]) -> None:
+        """Add the JSON of one process of pytest-benchmark."""
         info = measured["machine_info"]
         self.rivals[rival] = info["rival"]
         self.machine = {"cpu": info["cpu"].get("brand_raw", ""), "system": info["system"]}
         for benchmark in measured["benchmarks"]:
             case, operations = benchmark["extra_info"]["case"], benchmark["extra_info"]["operations"]
-            times = [second * 1e9 / operations for second in benchmark["stats"]["data"]]
-            self.rounds.setdefault(case, {}).setdefault(rival, []).extend(times)
-        return len(measured["benchmarks"])
+            times = [round(second * 1e9 / operations, 2) for second in benchmark["stats"]["data"]]
+            self.times.setdefault(case, {}).setdefault(rival, []).extend(times)
 
     def summary(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Return what the JSON file holds and the table shows, in the order of the cases."""
@@ -72,7 +56,7 @@ class Report:
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "settings": settings,
             "machine": {**self.machine, **this_machine()},
-            "rivals": self.rivals,
+            "rivals": {name: self.rivals[name] for name in RIVALS if name in self.rivals},
             "missing": self.missing,
             "results": [
                 {
@@ -80,19 +64,12 @@ class Report:
                     "name": case.name,
                     "operation": case.operation,
                     "size": case.size,
-                    "rivals": {rival: figures(times) for rival, times in self.rounds[str(case)].items()},
+                    "times": self.times[str(case)],
                 }
                 for case in cases.ALL
-                if str(case) in self.rounds
+                if str(case) in self.times
             ],
         }
-
-
-def figures(times: list[float]) -> dict[str, float]:
-    """Return ns per operation (median and best), spread (interquartile range by median), number of rounds."""
-    median = statistics.median(times)
-    lower, _, upper = statistics.quantiles(times, n=4) if len(times) > 1 else (median, median, median)
-    return {"ns": median, "best_ns": min(times), "spread": (upper - lower) / median, "rounds": len(times)}
 
 
 def this_machine() -> dict[str, Any]:
@@ -107,45 +84,53 @@ def this_machine() -> dict[str, Any]:
     }
 
 
-def run(names: list[str], groups: list[str], passes: int, options: list[str]) -> Report:
-    """Measure every rival in every pass, and say so line by line."""
-    report = Report()
-    for number in range(1, passes + 1):
-        for name in names:
-            if name not in report.missing:
-                run_one(report, name, groups, options, f"pass {number} of {passes}, {name}")
-    return report
+class Child:
+    """The process of one rival, and what it wants to do next: a case's number and a step of it, or None at its end."""
 
+    def __init__(self, name: str, groups: list[str], rounds: int, folder: Path) -> None:
+        self.name = name
+        self.wish: tuple[int, int] | None = None
+        self._measured = folder / f"{name}.json"
+        self._said = (folder / f"{name}.txt").open("w+")
+        command = (sys.executable, "-m", "bench.process", name, ",".join(groups), str(rounds), str(self._measured))
+        self._process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment(name),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
+        )
 
-def run_one(report: Report, name: str, groups: list[str], options: list[str], title: str) -> None:
-    """Measure one rival in a fresh process."""
-    began = time.monotonic()
-    print(f"{title:<30}", end="", flush=True)
-    with scratch_file() as output:
-        line = command(name, groups, output, options)
-        process = subprocess.run(line, cwd=ROOT, env=environment(name), capture_output=True, text=True)
-        if process.returncode == NOT_INSTALLED:
-            report.missing[name] = process.stderr.strip().removeprefix("Exit: ")
-            print("left out:", report.missing[name], flush=True)
-            return
-        if process.returncode:
-            print("failed", flush=True)
-            raise BenchError(process.stdout + process.stderr)
-        # Where every case was skipped there is no file.
-        count = report.add(name, json.loads(output.read_text())) if output.exists() else 0
-    print(f"{count:3} cases in {time.monotonic() - began:5.1f} s", flush=True)
+    def read_wish(self) -> None:
+        """Wait until the process has done its step and wants the next, or has ended."""
+        line = self._process.stdout.readline()
+        self.wish = tuple(map(int, line.split())) if line else None
+        if not line:
+            self._process.wait()
 
+    def go(self) -> None:
+        """Let it do what it wants, and wait until that is done."""
+        print(file=self._process.stdin, flush=True)
+        self.read_wish()
 
-def command(name: str, groups: list[str], output: Path, options: list[str]) -> list[str]:
-    """Return the command line that measures one rival."""
-    return [
-        *(sys.executable, "-m", "pytest", str(BENCH), "-c", str(BENCH / "pytest.ini")),
-        *("-q", "-x", "--tb=short", "--benchmark-quiet", "-p", "no:cacheprovider"),
-        *("-p", "pytest_benchmark.plugin"),
-        *("--rival", name, "--only", ",".join(groups), f"--benchmark-json={output}"),
-        f"--benchmark-storage=file://{output.parent}",
-        *options,
-    ]
+    def hand_in(self, report: Report) -> None:
+        """Add what the process measured, now that it has ended, to the report."""
+        self._said.seek(0)
+        if self._process.returncode == NOT_INSTALLED:
+            report.missing[self.name] = self._said.read().strip().removeprefix("Exit: ")
+        elif self._process.returncode:
+            raise BenchError(f"{self.name}:\n{self._said.read()}")
+        elif self._measured.exists():  # There is none where every case was skipped.
+            report.add(self.name, json.loads(self._measured.read_text()))
+
+    def stop(self) -> None:
+        """End the process, if something went wrong before it ended."""
+        for pipe in (self._process.stdin, self._process.stdout, self._said):
+            pipe.close()
+        self._process.kill()
+        self._process.wait()
 
 
 def environment(name: str) -> dict[str, str]:
@@ -156,8 +141,32 @@ def environment(name: str) -> dict[str, str]:
     return os.environ | added
 
 
-@contextlib.contextmanager
-def scratch_file() -> Iterator[Path]:
-    """Lend a path for one process's results."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield Path(folder) / "measured.json"
+def run(names: list[str], groups: list[str], passes: int, rounds: int) -> Report:
+    """Measure every rival in every pass, in fresh processes."""
+    report = Report()
+    for number in range(1, passes + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            children = [Child(name, groups, rounds, Path(folder)) for name in names if name not in report.missing]
+            try:
+                conduct(children, f"pass {number} of {passes}")
+                for child in children:
+                    child.hand_in(report)
+            finally:
+                for child in children:
+                    child.stop()
+    return report
+
+
+def conduct(children: list[Child], title: str) -> None:
+    """Let the processes work one at a time: the one that is furthest behind is next."""
+    began, group = time.monotonic(), ""
+    for child in children:
+        child.read_wish()
+    while waiting := [child for child in children if child.wish]:
+        behind = min(waiting, key=lambda child: child.wish)
+        case = cases.ALL[behind.wish[0]]
+        if case.group != group:
+            group = case.group
+            names = ", ".join(child.name for child in waiting)
+            print(f"{title}, {time.monotonic() - began:5.1f} s: {group} ({names})", flush=True)
+        behind.go()

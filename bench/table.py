@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -28,9 +29,29 @@ GOALS = [
 ]
 
 
+class Figure(NamedTuple):
+    """A median of many values, and how wide they are spread: the interquartile range by the median."""
+
+    median: float
+    spread: float
+
+
+def figure(values: list[float]) -> Figure:
+    """Return what stands for many values."""
+    median = statistics.median(values)
+    lower, _, upper = statistics.quantiles(values, n=4) if len(values) > 1 else (median, median, median)
+    return Figure(median, (upper - lower) / median)
+
+
+def ratio(times: dict[str, list[float]], ours: str, peer: str) -> Figure:
+    """Return how many times longer the peer takes, each round compared with the one of ours next to it."""
+    return figure([theirs / own for own, theirs in zip(times[ours], times[peer], strict=True)])
+
+
 def render(summary: dict[str, Any]) -> str:
     """Return everything that is printed at the end of a run."""
-    return "\n".join([*heading(summary), "", *table(summary), "", *goals(summary), *notes(summary)])
+    base = base_of(summary)
+    return "\n".join([*heading(summary), "", *table(summary, base), "", *goals(summary), *notes(summary, base)])
 
 
 def heading(summary: dict[str, Any]) -> Iterator[str]:
@@ -39,13 +60,14 @@ def heading(summary: dict[str, Any]) -> Iterator[str]:
     yield f"{machine['cpu']}, {machine['cores']} cores, governor {machine['governor']}, {machine['python']}"
     for name, about in summary["rivals"].items():
         own = about.keys() - {"version", "skipped"}
-        details = [f"{key} {_plain(about[key])}" for key in sorted(own)]
+        details = [f"{key} {plain(about[key])}" for key in sorted(own)]
         yield f"{name} {about['version']}" + (f" ({', '.join(details)})" if details else "")
     for name, reason in summary["missing"].items():
         yield f"{name} was left out: {reason}"
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
+    """Return a list's members, or a value, as words."""
     return " ".join(value) if isinstance(value, list) else str(value)
 
 
@@ -55,9 +77,8 @@ def base_of(summary: dict[str, Any]) -> str:
     return next(name for name in ("wscodec", "pure", *measured) if name in measured)
 
 
-def table(summary: dict[str, Any]) -> list[str]:
+def table(summary: dict[str, Any], base: str) -> list[str]:
     """Return the lines of the table."""
-    base = base_of(summary)
     peers = [name for name in summary["rivals"] if name != base]
     rows = [["", f"{base} ns", "GB/s", "spread", *(f"x {peer}" for peer in peers)]]
     group = None
@@ -70,29 +91,23 @@ def table(summary: dict[str, Any]) -> list[str]:
 
 
 def row(result: dict[str, Any], base: str, peers: list[str]) -> list[str]:
-    """Return the cells of one case; `~` marks a figure whose spread is too wide."""
-    ours = result["rivals"].get(base)
-    if ours is None:
-        return [f"  {result['name']}", *[NONE] * (3 + len(peers))]
-    cells = [f"  {result['name']}", nanoseconds(ours["ns"]), f"{result['size'] / ours['ns']:.2f}"]
-    return [*cells, f"{ours['spread']:.0%}", *(faster(ours, result["rivals"].get(peer)) for peer in peers)]
+    """Return the cells of one case."""
+    title, times = f"  {result['name']}", result["times"]
+    if base not in times:
+        return [title, *[NONE] * (3 + len(peers))]
+    ours = figure(times[base])
+    cells = [title, nanoseconds(ours.median), f"{result['size'] / ours.median:.2f}", f"{ours.spread:.0%}"]
+    return [*cells, *(cell(ratio(times, base, peer)) if peer in times else NONE for peer in peers)]
 
 
-def faster(ours: dict[str, float], theirs: dict[str, float] | None) -> str:
-    """Return how many times longer the peer takes."""
-    if theirs is None:
-        return NONE
-    noisy = max(ours["spread"], theirs["spread"]) > NOISY
-    return ("~" if noisy else "") + times(theirs["ns"] / ours["ns"])
-
-
-def times(ratio: float) -> str:
-    """Return a ratio in three figures."""
-    return f"{ratio:.0f}" if ratio >= 100 else f"{ratio:.1f}" if ratio >= 10 else f"{ratio:.2f}"
+def cell(value: Figure) -> str:
+    """Return a ratio in three figures; `~` marks one whose spread is too wide."""
+    mark = "~" if value.spread > NOISY else ""
+    return f"{mark}{value.median:.{2 if value.median < 10 else 1 if value.median < 100 else 0}f}"
 
 
 def nanoseconds(value: float) -> str:
-    """Return a time in three figures or to the nanosecond."""
+    """Return a time to the nanosecond, or to a tenth of one where it is small."""
     return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
 
 
@@ -111,31 +126,30 @@ def align(rows: list[list[str]]) -> list[str]:
 
 def goals(summary: dict[str, Any]) -> Iterator[str]:
     """Say which of the required ratios are reached, as far as they were measured."""
-    results = summary["results"]
-    decoded = {result["name"]: result["rivals"] for result in results if result["group"] == "decode"}
+    decoded = {result["name"]: result["times"] for result in summary["results"] if result["group"] == "decode"}
     for goal in GOALS:
-        rivals = decoded.get(goal.case, {})
-        if goal.ours in rivals and goal.peer in rivals:
-            ratio = rivals[goal.peer]["ns"] / rivals[goal.ours]["ns"]
-            verdict = "reached" if ratio >= goal.ratio else "MISSED"
-            pair = f"decode {goal.case}: {goal.ours} {times(ratio)} x faster than {goal.peer}"
+        times = decoded.get(goal.case, {})
+        if goal.ours in times and goal.peer in times:
+            value = ratio(times, goal.ours, goal.peer)
+            verdict = "reached" if value.median >= goal.ratio else "MISSED"
+            pair = f"decode {goal.case}: {goal.ours} {cell(value)} x faster than {goal.peer}"
             yield f"goal {verdict:<8} {pair} (at least {goal.ratio:g})"
 
 
-def notes(summary: dict[str, Any]) -> Iterator[str]:
+def notes(summary: dict[str, Any], base: str) -> Iterator[str]:
     """Warn of noise, and say why cells are empty."""
-    results = summary["results"]
-    measured = [
-        (figures["spread"], f"{result['group']}: {result['name']}", name)
-        for result in results
-        for name, figures in result["rivals"].items()
+    ratios = [
+        (ratio(result["times"], base, name).spread, f"{result['group']}: {result['name']}, {name}")
+        for result in summary["results"]
+        for name in result["times"].keys() - {base}
+        if base in result["times"]
     ]
-    noisy = [entry for entry in measured if entry[0] > NOISY]
+    noisy = [entry for entry in ratios if entry[0] > NOISY]
     if noisy:
-        spread, case, name = max(noisy)
-        yield f"WARNING: {len(noisy)} of {len(measured)} figures (~) have a spread above {NOISY:.0%},"
-        yield f"         the widest {spread:.0%} ({case}, {name}). Measure again before you quote them."
-    groups = {result["operation"]: result["group"] for result in results}
+        spread, which = max(noisy)
+        yield f"WARNING: {len(noisy)} of {len(ratios)} ratios (~) have a spread above {NOISY:.0%},"
+        yield f"         the widest {spread:.0%} ({which}). Measure again before you quote them."
+    groups = {result["operation"]: result["group"] for result in summary["results"]}
     for name, about in summary["rivals"].items():
         reasons: dict[str, dict[str, None]] = {}
         for operation, reason in about["skipped"].items():

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -169,6 +170,14 @@ class TestServe:
             assert closed.value.rcvd.code == 1001
             assert process.wait(TIMEOUT) == 0
             assert process.stderr.read() == ""
+
+    @needs_signals
+    def test_silent_connection_holds_up_the_end_only_for_a_while(self):
+        with serving("--echo") as (uri, process):
+            address = urlsplit(uri)
+            with socket.create_connection((address.hostname, address.port)):
+                process.terminate()
+                assert process.wait(8) == 0
 
     def test_nothing_to_serve(self):
         done = run("serve")

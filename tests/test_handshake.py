@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 import gc
 import weakref
 from collections.abc import Callable, Iterable, Iterator
@@ -148,6 +149,7 @@ GOOD_REQUESTS = {
     "host-ipv6": swap(b"Host", b"[2001:db8::1]:80"),
     "empty-body": add(RFC_REQUEST, b"Content-Length: 0"),
     "latin-1-value": add(RFC_REQUEST, b"Cookie: a=\xff\x80"),
+    "name-of-any-token": add(RFC_REQUEST, b"!#$%&'*+-.^_`|~1A: y"),
     "empty-value": add(RFC_REQUEST, b"X:"),
     "tab-in-value": add(RFC_REQUEST, b"X: a\tb"),
     "extension-offered": add(RFC_REQUEST, b"Sec-WebSocket-Extensions: permessage-deflate"),
@@ -202,10 +204,9 @@ def test_server_any_buffer_taken_and_copied(kind: type) -> None:
 @pytest.mark.parametrize("data", ["GET", 3, None, [1, 2]])
 def test_handshakes_other_data_refused_without_effect(data: Any) -> None:
     server, other = ServerHandshake(), client()
-    with pytest.raises(TypeError):
-        server.receive(data)
-    with pytest.raises(TypeError):
-        other.receive(data)
+    for receive in (server.receive, other.receive):
+        with pytest.raises(TypeError, match=f"bytes-like object is required, not '{type(data).__name__}'"):
+            receive(data)
     assert server.receive(RFC_REQUEST) is not None
     assert other.receive(RFC_RESPONSE) is not None
 
@@ -683,6 +684,19 @@ def test_server_header_overridden_or_left_out() -> None:
         assert [line[8:] for line in lines if line.lower().startswith(b"server: ")] == expected
 
 
+def test_server_header_of_a_rejection_overridden() -> None:
+    headers = parse_answer(ServerHandshake().reject(400, {"server": "other"}))[1]
+    assert headers.get_all("Server") == ["other"]
+
+
+def test_request_and_response_immutable() -> None:
+    for value, name in [(ServerHandshake().receive(RFC_REQUEST), "target"), (client().receive(RFC_RESPONSE), "status")]:
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(value, name, "x")
+        with pytest.raises((AttributeError, TypeError)):
+            value.other = "x"  # type: ignore[union-attr]
+
+
 def test_server_header_unsafe_refused() -> None:
     server = ServerHandshake(server_header="a\r\nb")
     server.receive(RFC_REQUEST)
@@ -904,8 +918,7 @@ def slow_verdict(data: bytes, max_line_size: int, max_head_size: int, max_header
         if max(n - start, *(len(line) + 2 for line in lines), 0) > max_line_size or n > max_head_size:
             return "too big"
         if any(
-            set(line) & {*range(9), 10, 11, 12, 13, *range(14, 32), 127}
-            for line in [*lines, last.removesuffix(b"\r")]
+            set(line) & {*range(9), 10, 11, 12, 13, *range(14, 32), 127} for line in [*lines, last.removesuffix(b"\r")]
         ):
             return "malformed"
         if b"" in lines:
@@ -914,9 +927,7 @@ def slow_verdict(data: bytes, max_line_size: int, max_head_size: int, max_header
 
 
 @given(
-    st.lists(
-        st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bb: c", b" ", b"\x00", b"\r\n\r\n"]), max_size=12
-    ),
+    st.lists(st.sampled_from([b"\r", b"\n", b"\r\n", b"a", b"bb: c", b" ", b"\x00", b"\r\n\r\n"]), max_size=12),
     st.integers(2, 12),
     st.integers(2, 30),
     st.integers(0, 3),
@@ -1021,9 +1032,7 @@ def test_head_parsed_once_and_only_whole(kind: str, step: int, monkeypatch: pyte
 
 
 @pytest.mark.parametrize("kind", ["server", "client"])
-def test_spaces_and_a_control_character_never_reach_the_http_parser(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_spaces_and_a_control_character_never_reach_the_http_parser(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """h11's pattern for a header tries every cut of such a run of spaces."""
     monkeypatch.setattr(h11.Connection, "receive_data", lambda self, data: pytest.fail("h11 was called"))
     for line in (b"a:" + b" " * 8000 + b"\x00", b"a:" + b" " * 8000 + b"\x0b", b" c"):
@@ -1280,9 +1289,7 @@ def test_client_http_1_0_refusal_is_a_status() -> None:
         client().receive(b"HTTP/1.0 403 x\r\n\r\n")
 
 
-CHUNKED = (
-    b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n4;a=b\r\n you\r\n0\r\nX: y\r\n\r\n"
-)
+CHUNKED = b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n4;a=b\r\n you\r\n0\r\nX: y\r\n\r\n"
 SIZED = b"HTTP/1.1 403 x\r\nContent-Length: 9\r\n\r\nhello you"
 
 
@@ -1356,9 +1363,7 @@ def test_client_body_reaches_the_http_parser_in_small_pieces(monkeypatch: pytest
     """h11's pattern for a chunk's header tries every cut of a run of spaces: it must see a short one."""
     fed = watch_h11(monkeypatch)
     with pytest.raises(BadStatus):
-        client().receive(
-            b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b" " * 60000 + b"\nx\r\n"
-        )
+        client().receive(b"HTTP/1.1 403 x\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1;" + b" " * 60000 + b"\nx\r\n")
     assert max(map(len, fed)) <= 1024
 
 
@@ -1435,9 +1440,7 @@ ASCII_PIECES = st.sampled_from(
         b"0\r\n\r\n",
     ]
 )
-ANY_BYTES = st.one_of(
-    st.binary(), st.lists(st.one_of(ASCII_PIECES, st.binary(max_size=3)), max_size=20).map(b"".join)
-)
+ANY_BYTES = st.one_of(st.binary(), st.lists(st.one_of(ASCII_PIECES, st.binary(max_size=3)), max_size=20).map(b"".join))
 
 
 @st.composite

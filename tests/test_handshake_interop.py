@@ -108,9 +108,7 @@ def test_interop_our_client_refused_by_a_wsproto_server() -> None:
     server = WSConnection(ConnectionType.SERVER)
     server.receive_data(asking.request())
     assert list(server.events())
-    head = server.send(
-        wsproto_events.RejectConnection(status_code=401, headers=[(b"x", b"y")], has_body=True)
-    )
+    head = server.send(wsproto_events.RejectConnection(status_code=401, headers=[(b"x", b"y")], has_body=True))
     body = server.send(wsproto_events.RejectData(b"go away"))
     with pytest.raises(BadStatus):
         asking.receive(head)

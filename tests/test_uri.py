@@ -29,25 +29,15 @@ from wscodec.uri import WebSocketURI, parse_uri, split_host_port
         pytest.param("ws://h:00080/", (False, "h", 80, "/"), "h", id="leading-zeros"),
         pytest.param("ws://h:1/", (False, "h", 1, "/"), "h:1", id="least-port"),
         pytest.param("ws://h:65535/", (False, "h", 65535, "/"), "h:65535", id="greatest-port"),
-        pytest.param(
-            "ws://my_service-1.local/", (False, "my_service-1.local", 80, "/"), "my_service-1.local"
-        ),
+        pytest.param("ws://my_service-1.local/", (False, "my_service-1.local", 80, "/"), "my_service-1.local"),
         pytest.param("ws://127.0.0.1:9/", (False, "127.0.0.1", 9, "/"), "127.0.0.1:9", id="ipv4"),
         pytest.param("ws://[::1]/", (False, "::1", 80, "/"), "[::1]", id="ipv6"),
-        pytest.param(
-            "ws://[2001:DB8:0::1]:81", (False, "2001:db8::1", 81, "/"), "[2001:db8::1]:81", id="ipv6-port"
-        ),
-        pytest.param(
-            "ws://bücher.example/", (False, "xn--bcher-kva.example", 80, "/"), "xn--bcher-kva.example"
-        ),
+        pytest.param("ws://[2001:DB8:0::1]:81", (False, "2001:db8::1", 81, "/"), "[2001:db8::1]:81", id="ipv6-port"),
+        pytest.param("ws://bücher.example/", (False, "xn--bcher-kva.example", 80, "/"), "xn--bcher-kva.example"),
         pytest.param("ws://h/é?ü=ß", (False, "h", 80, "/%C3%A9?%C3%BC=%C3%9F"), "h", id="path-beyond-ascii"),
         pytest.param("ws://h/%C3%A9%20", (False, "h", 80, "/%C3%A9%20"), "h", id="encoded-stays"),
-        pytest.param(
-            'ws://h/"<>{}|\\^`', (False, "h", 80, "/%22%3C%3E%7B%7D%7C%5C%5E%60"), "h", id="not-in-rfc3986"
-        ),
-        pytest.param(
-            "ws://h/:@!$&'()*+,;=-._~//", (False, "h", 80, "/:@!$&'()*+,;=-._~//"), "h", id="in-rfc3986"
-        ),
+        pytest.param('ws://h/"<>{}|\\^`', (False, "h", 80, "/%22%3C%3E%7B%7D%7C%5C%5E%60"), "h", id="not-in-rfc3986"),
+        pytest.param("ws://h/:@!$&'()*+,;=-._~//", (False, "h", 80, "/:@!$&'()*+,;=-._~//"), "h", id="in-rfc3986"),
         pytest.param("ws://h/a@b:c", (False, "h", 80, "/a@b:c"), "h", id="at-sign-in-path"),
     ],
 )

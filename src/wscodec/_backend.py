@@ -41,9 +41,10 @@ if _wanted not in ("", "compiled", "pure"):
 # For the type checker the twins are one; the stubs of the compiled ones are checked on their own.
 if not TYPE_CHECKING and _wanted != "pure":
     try:
-        from . import _frames as _compiled_frames
-        from . import _mask as _compiled_mask
-        from . import _utf8 as _compiled_utf8
+        # Not `from . import`: where a module is missing, that speaks of a circular import.
+        import wscodec._frames as _compiled_frames
+        import wscodec._mask as _compiled_mask
+        import wscodec._utf8 as _compiled_utf8
     except ImportError as error:
         if _wanted == "compiled":
             raise ImportError(

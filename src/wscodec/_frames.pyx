@@ -7,6 +7,7 @@ Floor 1.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from cpython.buffer cimport PyBuffer_Release
@@ -70,12 +71,13 @@ def parse_header(data: Buffer, offset: int = 0) -> Header | None:
         The header, or None where it isn't all there yet.
 
     Raises:
-        TypeError: `data` is not a C-contiguous bytes-like object.
+        TypeError: `data` is not a C-contiguous bytes-like object, or `offset` not an int.
         ValueError: `offset` is negative.
 
     RFC 6455 §5.2.
     """
     cdef Py_buffer view
+    offset = operator.index(offset)
     if offset < 0:
         raise ValueError(f"offset is negative: {offset}")
     open_view(data, &view)
@@ -137,13 +139,14 @@ def build_header(
 
     Raises:
         ValueError: `opcode` or `length` is out of range, or `masking_key` does not have 4 bytes.
-        TypeError: `masking_key` is not a C-contiguous bytes-like object.
+        TypeError: `opcode` or `length` is not an int, or `masking_key` not a C-contiguous bytes-like object.
 
     RFC 6455 §5.2.
     """
     cdef Py_buffer key
     cdef uint8_t header[14]
     cdef uint8_t *end
+    opcode, length = operator.index(opcode), operator.index(length)
     if not 0 <= opcode <= 15:
         raise ValueError(f"an opcode is 0 to 15, not {opcode}")
     if not 0 <= length < 1 << 63:

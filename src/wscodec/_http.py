@@ -229,9 +229,7 @@ def build_head(first_line: str, headers: HeadersLike) -> bytes:
     return "\r\n".join(lines).encode("latin-1")
 
 
-def build_response(
-    status: int, headers: HeadersLike, body: bytes, *, server: str | None, head_only: bool = False
-) -> bytes:
+def build_response(status: int, headers: HeadersLike, body: bytes, *, server: str | None, head_only: bool) -> bytes:
     """Return a whole HTTP/1.1 response after which the connection is closed.
 
     Args:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -152,9 +153,7 @@ async def raw_server(play: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[a
     finally:
         server.close()
         await server.wait_closed()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks)
 
 
 @contextlib.asynccontextmanager
@@ -189,6 +188,13 @@ async def facing_raw(
             over.set()
             if task is not None:
                 await asyncio.gather(task, return_exceptions=True)
+
+
+def stop_reading(ws: WebSocket, peer: Peer) -> None:
+    """Have the peer read nothing, and what is between the two ends hold little."""
+    for transport, option in ((ws.transport, socket.SO_SNDBUF), (peer.writer.transport, socket.SO_RCVBUF)):
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, option, 4096)
+    peer.writer.transport.pause_reading()
 
 
 async def settled(ws: WebSocket) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import run
 from fuzz_targets import TARGETS
@@ -28,7 +26,7 @@ def test_the_same_seed_gives_the_same_case(target: str) -> None:
 
 
 @pytest.fixture
-def broken_twin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def broken_twin(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compiled `build_header` that forgets the FIN bit."""
     broken = COMPILED[0]
     build_header = broken.twin("build_header")
@@ -40,10 +38,9 @@ def broken_twin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     original = type(broken).twin
     monkeypatch.setattr(type(broken), "twin", twin)
-    yield
 
 
-@pytest.mark.usefixtures("compiled")
-def test_a_difference_is_found_and_can_be_had_again(broken_twin: None) -> None:
+@pytest.mark.usefixtures("compiled", "broken_twin")
+def test_a_difference_is_found_and_can_be_had_again() -> None:
     with pytest.raises(Difference, match=r"--seed 1 --case \d+"):
         compare(1, range(run.BATCH))

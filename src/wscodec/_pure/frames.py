@@ -5,6 +5,7 @@ Floor 1.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 
 from .._buffers import flat_view
@@ -45,11 +46,12 @@ def parse_header(data: Buffer, offset: int = 0) -> Header | None:
         The header, or None where it isn't all there yet.
 
     Raises:
-        TypeError: `data` is not a C-contiguous bytes-like object.
+        TypeError: `data` is not a C-contiguous bytes-like object, or `offset` not an int.
         ValueError: `offset` is negative.
 
     RFC 6455 §5.2.
     """
+    offset = operator.index(offset)
     if offset < 0:
         raise ValueError(f"offset is negative: {offset}")
     with flat_view(data) as view:
@@ -101,10 +103,11 @@ def build_header(
 
     Raises:
         ValueError: `opcode` or `length` is out of range, or `masking_key` does not have 4 bytes.
-        TypeError: `masking_key` is not a C-contiguous bytes-like object.
+        TypeError: `opcode` or `length` is not an int, or `masking_key` not a C-contiguous bytes-like object.
 
     RFC 6455 §5.2.
     """
+    opcode, length = operator.index(opcode), operator.index(length)
     if not 0 <= opcode <= 15:
         raise ValueError(f"an opcode is 0 to 15, not {opcode}")
     if not 0 <= length < 1 << 63:

@@ -26,6 +26,10 @@ Waiter: TypeAlias = "asyncio.Future[None]"
 # An idle connection has no queue of its own. Nothing is ever put into this one.
 _EMPTY: Final[deque[Item]] = deque()
 
+# How much of `close_timeout` the application has to answer what came before the peer's Close frame: not all,
+# for the peer may well have the same timeout.
+_PATIENCE: Final = 0.5
+
 
 class Channel(asyncio.Protocol):
     """One open connection as its event loop sees it.
@@ -277,20 +281,21 @@ class Channel(asyncio.Protocol):
         if self._closing:
             return
         self._closing = True
-        self._start_deadline()
+        self._start_deadline(_PATIENCE if self._held else 1)
         self._regulate()
 
     def _release_close(self) -> None:
         """Let the Close frame go that waits for the application."""
         if self._held:
             self._held = False
-            self._start_deadline()
+            self._start_deadline(1)
             self._push()
 
-    def _start_deadline(self) -> None:
+    def _start_deadline(self, share: float) -> None:
+        """Give the closing handshake that share of its time."""
         self._stop_timer()
         if self._options.close_timeout is not None:
-            self._timer = self._loop.call_later(self._options.close_timeout, self._on_deadline)
+            self._timer = self._loop.call_later(self._options.close_timeout * share, self._on_deadline)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:
@@ -299,7 +304,9 @@ class Channel(asyncio.Protocol):
 
     def _on_deadline(self) -> None:
         if self._held:
-            self._release_close()
+            self._held = False
+            self._start_deadline(1 - _PATIENCE)
+            self._push()
         else:
             self._abort()
 

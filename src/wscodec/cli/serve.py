@@ -25,6 +25,7 @@ ECHO_MAX_SIZE = 1 << 20
 DEMO_MAX_SIZE = 16 << 20
 DEMO_LEAST_SIZE = 1024  # an order to close with a long reason has a few hundred bytes
 LAST_PORT = 65535
+CLOSE_TIMEOUT = 2  # seconds; browsers hold connections open that they never use, and Ctrl-C waits for them
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -82,8 +83,9 @@ async def _serve(scheme: str, args: argparse.Namespace, handler: Any, **options:
     """Listen, say where, and stop when told to: connections are closed with 1001."""
     stop = asyncio.Event()
     _on_signals(stop)
+    options["close_timeout"] = CLOSE_TIMEOUT
     try:
-        server = await listen(handler, args.host, args.port, compression=None, **options)
+        server = await listen(handler, args.host, args.port, **options)
     except OSError as error:
         complain("serve", f"can't listen on {args.host}:{args.port}: {why(error)}")
         return 1

@@ -1,0 +1,197 @@
+"""Flow control: slow readers on either side, floods, and what they cost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import pytest
+from helpers import CLOSE, PING, PONG, TEXT
+from net import ROLES, echo, facing_raw, linked, listen, raw_client, settled, stop_reading
+
+from wscodec import ConnectionClosed, ConnectionClosedError
+from wscodec.asyncio import WebSocket, connect
+
+pytestmark = pytest.mark.parametrize("role", ROLES)
+
+
+async def test_send_waits_for_a_slow_reader_and_all_arrives(role: str) -> None:
+    async with linked(role, far={"max_queue": (2, 1)}) as (near, far):
+        count = 300
+        senders = [asyncio.create_task(near.send(b"%06d" % i + b"x" * 50_000)) for i in range(count)]
+        await asyncio.sleep(0.05)
+        assert not all(sender.done() for sender in senders)
+        for i in range(count):
+            assert (await far.recv())[:6] == b"%06d" % i
+        await asyncio.gather(*senders)
+
+
+async def test_send_waiting_senders_are_told_of_a_lost_connection(role: str) -> None:
+    async with facing_raw(role) as (ws, peer):
+        stop_reading(ws, peer)
+        senders = [asyncio.create_task(ws.send(b"x" * 5_000_000)) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        waiting = [sender for sender in senders if not sender.done()]
+        assert waiting
+        peer.writer.transport.abort()
+        for sender in waiting:
+            with pytest.raises(ConnectionClosedError) as caught:
+                await sender
+            assert caught.value.code == 1006
+        assert ws._write_waiters == ()
+
+
+async def test_send_cancelled_leaves_the_stream_whole(role: str) -> None:
+    async with linked(role) as (near, far):
+        far.transport.pause_reading()
+        messages = [bytes([65 + i]) * 800_000 for i in range(20)]
+        for message in messages:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.002):
+                    await near.send(message)
+        far.transport.resume_reading()
+        assert [await far.recv() for _ in messages] == messages
+        assert near._write_waiters == ()
+
+
+@pytest.mark.parametrize(
+    ("options", "size", "most"),
+    [({"max_queue": 16}, 20_000, 50), ({"max_queue": None}, 20_000, 200), ({"max_queue": (3, 0)}, 200_000, 8)],
+)
+async def test_reading_is_paused_and_goes_on(role: str, options: dict[str, Any], size: int, most: int) -> None:
+    async with linked(role, near=options) as (near, far):
+        count = 40_000_000 // size
+        senders = [asyncio.create_task(far.send(b"x" * size)) for _ in range(count)]
+        while not near._reading_paused:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.05)
+        assert near._reading_paused
+        assert len(near._queue) <= most
+        for _ in range(count):
+            assert len(await near.recv()) == size
+        await asyncio.gather(*senders)
+        assert near._queue_size == 0
+
+
+async def test_no_limit_reads_all(role: str) -> None:
+    async with linked(role, near={"max_queue": None}) as (near, far):
+        far.send_many(["x"] * 5000)
+        await settled(far)
+        assert len(near._queue) == 5000
+        assert [await near.recv() for _ in range(5000)] == ["x"] * 5000
+
+
+async def test_queue_that_was_drained_is_given_back(role: str) -> None:
+    from wscodec.asyncio.transport import _EMPTY
+
+    async with linked(role) as (near, far):
+        assert near._queue is _EMPTY
+        for _ in range(3):
+            await far.send("x")
+            await near.recv()
+        assert near._queue is _EMPTY
+        assert not _EMPTY
+
+
+async def test_peer_that_pings_and_never_reads_costs_no_memory(role: str) -> None:
+    async with facing_raw(role, close_timeout=0.05) as (ws, peer):
+        stop_reading(ws, peer)
+        burst = peer.frame(PING, b"x" * 125) * 1000
+        for _ in range(50):
+            peer.send(burst)
+            await peer.writer.drain()
+            await asyncio.sleep(0)
+            assert ws._connection.unsent_size + ws.transport.get_write_buffer_size() < 100_000
+        assert ws._write_paused
+        assert not ws._reading_paused
+        peer.writer.transport.abort()
+
+
+async def test_peer_that_reads_late_gets_the_latest_pong(role: str) -> None:
+    async with facing_raw(role) as (ws, peer):
+        stop_reading(ws, peer)
+        while not ws._write_paused:
+            peer.send(peer.frame(PING, b"x" * 125) * 1000)
+            await peer.writer.drain()
+            await asyncio.sleep(0)
+        peer.send(peer.frame(PING, b"y" * 125) * 1000, peer.frame(PING, b"last"), peer.frame(CLOSE))
+        peer.writer.transport.resume_reading()
+        frames = [await peer.next_frame()]
+        while frames[-1][0] == PONG:
+            frames.append(await peer.next_frame())
+        assert frames[-2:] == [(PONG, b"last"), (CLOSE, b"")]
+
+
+async def test_peer_that_sends_and_never_reads_is_not_read(role: str) -> None:
+    async with facing_raw(role, echo, close_timeout=0.05) as (ws, peer):
+        stop_reading(ws, peer)
+        sent = 0
+        with contextlib.suppress(TimeoutError):
+            while True:
+                peer.send(peer.frame(TEXT, b"x" * 100_000))
+                sent += 1
+                async with asyncio.timeout(0.3):
+                    await peer.writer.drain()
+        assert ws._reading_paused
+        assert len(ws._queue) < 100
+        assert ws._connection.unsent_size + ws.transport.get_write_buffer_size() < 1_000_000
+        peer.writer.transport.abort()
+
+
+async def test_callback_that_answers_a_peer_that_never_reads_is_not_called_for_ever(role: str) -> None:
+    def on_messages(ws: WebSocket, messages: list[Any]) -> None:
+        ws.send_many(messages)
+
+    if role == "client":
+        return
+    async with listen(on_messages=on_messages, close_timeout=0.05) as server, raw_client(server) as peer:
+        (ws,) = server.connections
+        stop_reading(ws, peer)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                peer.send(peer.frame(TEXT, b"x" * 100_000))
+                async with asyncio.timeout(0.3):
+                    await peer.writer.drain()
+        assert ws._reading_paused
+        assert ws._connection.unsent_size + ws.transport.get_write_buffer_size() < 1_000_000
+        # It goes on where it was stopped.
+        peer.writer.transport.resume_reading()
+        assert await peer.next_frame() == (TEXT, b"x" * 100_000)
+        peer.writer.transport.abort()
+
+
+async def test_write_limit_of_nothing_still_works(role: str) -> None:
+    async with linked(role, near={"write_limit": 0, "max_queue": 0}, far={"write_limit": (10, 0)}) as (near, far):
+        echoing = asyncio.create_task(echo(far))
+        for message in ("a", b"x" * 500_000, "c"):
+            await near.send(message)
+            assert await near.recv() == message
+        await near.close()
+        await echoing
+
+
+async def test_wrong_limits_are_refused(role: str) -> None:
+    for options in ({"max_queue": -1}, {"max_queue": (1, 2)}, {"write_limit": -1}, {"write_limit": (0, 1)}):
+        with pytest.raises(ValueError, match="high mark"):
+            listen(echo, **options) if role == "server" else connect("ws://localhost/", **options)
+    for options in ({"ping_interval": 0}, {"ping_timeout": -1}, {"close_timeout": -1}, {"compression": "deflate"}):
+        with pytest.raises(ValueError, match=r"seconds|compression"):
+            listen(echo, **options) if role == "server" else connect("ws://localhost/", **options)
+
+
+async def test_concurrent_senders_and_pings_in_a_storm(role: str) -> None:
+    async with linked(role) as (near, far):
+
+        async def collect() -> list[Any]:
+            with contextlib.suppress(ConnectionClosed):
+                return [await far.recv() for _ in range(500)]
+            return []
+
+        async def send(i: int) -> None:
+            await near.send([b"%03d" % i, b"x" * 3000] if i % 3 else b"%03d" % i + b"x" * 3000)
+            await (await near.ping())
+
+        collected, *_ = await asyncio.gather(collect(), *(send(i) for i in range(500)))
+        assert sorted(message[:3] for message in collected) == [b"%03d" % i for i in range(500)]
+        assert {len(message) for message in collected} == {3003}
