@@ -143,6 +143,6 @@ def _event(event: dict[str, Any]) -> Any:
         return Close(*value) if value else Close(CloseCode.NO_STATUS_RCVD, "")
     if kind == "fragment":
         return Fragment(*value)
-    return {"text": lambda v: v, "binary": _bytes, "ping": lambda v: Ping(_bytes(v)), "pong": lambda v: Pong(_bytes(v))}[
-        kind
-    ](value)
+    if kind == "text":
+        return value
+    return {"binary": bytes, "ping": Ping, "pong": Pong}[kind](_bytes(value))

@@ -162,7 +162,7 @@ def test_connection_receive_takes_any_buffer(role: Role) -> None:
 @pytest.mark.parametrize("bad", ["text", None, 5, memoryview(b"abcd")[::2]], ids=repr)
 def test_connection_receive_of_another_type(bad: object) -> None:
     connection = Connection(Role.CLIENT)
-    with pytest.raises(TypeError, match="^a C-contiguous bytes-like object is required, not "):
+    with pytest.raises(TypeError, match=r"^a C-contiguous bytes-like object is required, not "):
         connection.receive(bad)
     assert (connection.state, connection.error) == (OPEN, None)
     assert connection.receive(b"\x81\x00") == [""]
@@ -273,9 +273,9 @@ def test_connection_options_are_the_decoder_s(role: Role) -> None:
         assert connection.receive(wire) == []
         assert type(connection.error) is kind
         assert connection.close_code == 1009
-    with pytest.raises(ValueError, match="^max_size is negative: -1$"):
+    with pytest.raises(ValueError, match=r"^max_size is negative: -1$"):
         Connection(role, max_size=-1)
-    with pytest.raises(TypeError, match="^a role is a Role, not 'str'$"):
+    with pytest.raises(TypeError, match=r"^a role is a Role, not 'str'$"):
         Connection("server")
 
 
@@ -366,7 +366,11 @@ FLOWS = {
         (call("eof"), None, (CLOSED, True, 1006, "")),
     ],
     "nothing-behind-their-close": [
-        (receive((TEXT, b"a"), closing(), (TEXT, b"b"), (PING, b"c")), ["a", Close(1000, "")], (CLOSING, False, 1000, "")),
+        (
+            receive((TEXT, b"a"), closing(), (TEXT, b"b"), (PING, b"c")),
+            ["a", Close(1000, "")],
+            (CLOSING, False, 1000, ""),
+        ),
         (receive((TEXT, b"d")), [], (CLOSING, False, 1000, "")),
         (write, [closing()], (CLOSING, True, 1000, "")),
         (receive((TEXT, b"e"), closing(4000)), [], (CLOSING, True, 1000, "")),
@@ -402,7 +406,11 @@ FLOWS = {
     ],
     "pong-for-a-ping-ahead-of-their-offence": [
         (receive((PING, b"a"), (11, b"")), [Ping(b"a")], (CLOSING, False, 1002, "opcode 11 is reserved")),
-        (write, [(PONG, b"a"), closing(1002, b"opcode 11 is reserved")], (CLOSING, True, 1002, "opcode 11 is reserved")),
+        (
+            write,
+            [(PONG, b"a"), closing(1002, b"opcode 11 is reserved")],
+            (CLOSING, True, 1002, "opcode 11 is reserved"),
+        ),
     ],
     "our-failure": [
         (call("fail", 1011, "oops"), None, (CLOSING, False, 1011, "oops")),
@@ -536,7 +544,7 @@ ENDS = {
     "ours-1000": (lambda c, r: c.close(), ConnectionClosedOK, 1000, ""),
     "ours-1001": (lambda c, r: c.close(1001), ConnectionClosedOK, 1001, ""),
     "ours-without-code": (lambda c, r: c.close(None), ConnectionClosedOK, 1005, ""),
-    "theirs": (lambda c, r: (c.receive(peer(r, closing(4001, b"y"))), c.data_to_send()), ConnectionClosedError, 4001, "y"),
+    "theirs": (lambda c, r: (c.receive(peer(r, closing(4001))), c.data_to_send()), ConnectionClosedError, 4001, ""),
     "theirs-1000": (lambda c, r: (c.receive(peer(r, closing())), c.data_to_send()), ConnectionClosedOK, 1000, ""),
     "both": (lambda c, r: (c.close(), c.receive(peer(r, closing(4002)))), ConnectionClosedError, 4002, ""),
     "offence": (lambda c, r: (c.receive(peer(r, (TEXT, b"\xff"))), c.data_to_send()), ConnectionClosedError, 1007,
@@ -654,7 +662,7 @@ def test_connection_close_codes_allowed(role: Role, code: int) -> None:
 def test_connection_close_is_checked_even_if_it_comes_too_late() -> None:
     connection = Connection(Role.CLIENT)
     connection.eof()
-    with pytest.raises(ValueError, match="^the close code 1005 may not be sent$"):
+    with pytest.raises(ValueError, match=r"^the close code 1005 may not be sent$"):
         connection.close(1005)
 
 

@@ -65,7 +65,9 @@ HEADERS = {
 }  # fmt: skip
 READ = [pytest.param(bytes.fromhex(wire), parsed, id=name) for name, (wire, parsed, _) in HEADERS.items()]
 WRITTEN = [
-    pytest.param(bytes.fromhex(wire), parsed, id=name) for name, (wire, parsed, args) in HEADERS.items() if args is not None
+    pytest.param(bytes.fromhex(wire), parsed, id=name)
+    for name, (wire, parsed, args) in HEADERS.items()
+    if args is not None
 ]
 
 
@@ -96,7 +98,7 @@ def test_parse_header_offset_behind_the_end_is_none(offset: int) -> None:
 
 
 def test_parse_header_offset_negative() -> None:
-    with pytest.raises(ValueError, match="^offset is negative: -2$"):
+    with pytest.raises(ValueError, match=r"^offset is negative: -2$"):
         wscodec.parse_header(b"\x81\x00", -2)
 
 
@@ -114,7 +116,9 @@ def test_build_header_golden(wire: bytes, parsed: Header) -> None:
     assert built == wire
 
 
-@pytest.mark.parametrize("length", [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 65537, 1 << 31, 1 << 32, (1 << 63) - 1])
+@pytest.mark.parametrize(
+    "length", [0, 1, 125, 126, 127, 255, 256, 65535, 65536, 65537, 1 << 31, 1 << 32, (1 << 63) - 1]
+)
 def test_build_header_lengths(length: int) -> None:
     assert wscodec.build_header(2, length) == header(0x82, length)
     for kind in CHUNK_TYPES:
@@ -155,7 +159,9 @@ def test_build_header_key_of_another_size(size: int) -> None:
 # --------------------------------------------------------------------------------- runs of plain messages
 
 
-def take(impl: Implementation, data: Any, start: int = 0, *, key: bytes | None = None, max_size: int = 1 << 20) -> tuple:
+def take(
+    impl: Implementation, data: Any, start: int = 0, *, key: bytes | None = None, max_size: int = 1 << 20
+) -> tuple:
     """Return where the run ended and the messages."""
     messages: list[Any] = []
     end = impl.twin("take_messages")(data, start, key is not None, max_size, messages)
@@ -248,7 +254,7 @@ def test_take_messages_starts(impl: Implementation) -> None:
     assert take(impl, b"") == (0, [])
     assert take(impl, b"\x81\x00", 2) == (2, [])
     assert take(impl, b"\x81\x00", 5) == (5, [])
-    with pytest.raises(ValueError, match="^start is negative: -2$"):
+    with pytest.raises(ValueError, match=r"^start is negative: -2$"):
         take(impl, b"\x81\x00", -2)
 
 
@@ -377,9 +383,9 @@ def test_frame_decoder_max_size(size: int, limit: int | None, good: bool) -> Non
 
 
 def test_frame_decoder_wrong_arguments() -> None:
-    with pytest.raises(TypeError, match="^a role is a Role, not 'str'$"):
+    with pytest.raises(TypeError, match=r"^a role is a Role, not 'str'$"):
         FrameDecoder("client")
-    with pytest.raises(ValueError, match="^max_size is negative: -1$"):
+    with pytest.raises(ValueError, match=r"^max_size is negative: -1$"):
         FrameDecoder(Role.CLIENT, max_size=-1)
     decoder = FrameDecoder(Role.CLIENT)
     for bad, name in UNREADABLE.values():

@@ -62,8 +62,7 @@ def test_take_keys_by_many_threads_at_once(source: list[bytes]) -> None:
     taken: list[list[bytes]] = [[] for _ in range(8)]
 
     def take(into: list[bytes]) -> None:
-        for _ in range(1000):
-            into.append(take_keys(1))
+        into += [take_keys(1) for _ in range(1000)]
 
     threads = [threading.Thread(target=take, args=(into,)) for into in taken]
     for thread in threads:

@@ -207,7 +207,9 @@ def test_the_reader_of_imports_sees_them(
 
 def test_the_reader_of_cython_sees_imports(tmp_path: Path) -> None:
     path = tmp_path / "module.pyx"
-    path.write_text("from ._typing import Buffer\nfrom wscodec._views cimport (\n    from wscodec.errors import x\nimport os\n")
+    path.write_text(
+        "from ._typing import Buffer\nfrom wscodec._views cimport (\n    from wscodec.errors import x\nimport os\n"
+    )
     assert cython_imports(path) == {"wscodec._typing", "wscodec._views", "wscodec.errors", "os"}
 
 
@@ -295,7 +297,9 @@ def test_functions_are_short(path: Path) -> None:
 
 @pytest.mark.parametrize("backend", ["", "pure"])
 def test_importing_the_roof_imports_no_network(backend: str) -> None:
-    code = "import sys, wscodec; print(sorted({'asyncio', 'ssl', 'wscodec.asyncio', 'wscodec.cli'} & sys.modules.keys()))"
+    code = (
+        "import sys, wscodec; print(sorted({'asyncio', 'ssl', 'wscodec.asyncio', 'wscodec.cli'} & sys.modules.keys()))"
+    )
     environment = {**os.environ, "WSCODEC_BACKEND": backend, "PYTHONPATH": str(PACKAGE.parent)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

@@ -163,7 +163,9 @@ def rule_wire(role: Role, before: list[tuple], bad: tuple, where: str | int) -> 
 
 
 @roles
-@pytest.mark.parametrize(("before", "bad", "where", "kind", "code", "reason"), [pytest.param(*r[1:], id=r[0]) for r in RULES])
+@pytest.mark.parametrize(
+    ("before", "bad", "where", "kind", "code", "reason"), [pytest.param(*r[1:], id=r[0]) for r in RULES]
+)
 def test_decoder_rule_is_enforced_at_its_byte(
     role: Role, before: list[tuple], bad: tuple, where: str | int, kind: type, code: int, reason: str
 ) -> None:
@@ -182,7 +184,9 @@ def test_decoder_masking_must_fit_the_role(role: Role) -> None:
     for opcode in (TEXT, BINARY, CLOSE, PING, PONG):
         for wire in (frame(opcode, key=wrong), frame(opcode, b"\x03\xe8", key=wrong)):
             for chunks in ([wire], [wire[:2]], [wire[:1], wire[1:]]):
-                assert decode(Decoder(role), chunks) == Outcome([], (ProtocolError, 1002, reason), len(b"".join(chunks[:2])))
+                assert decode(Decoder(role), chunks) == Outcome(
+                    [], (ProtocolError, 1002, reason), len(b"".join(chunks[:2]))
+                )
 
 
 @pytest.mark.parametrize("form", [16, 64])
@@ -325,7 +329,7 @@ def test_decoder_feed_of_nothing() -> None:
 def test_decoder_feed_of_another_type_leaves_it_as_it_was(bad: object) -> None:
     decoder = Decoder(Role.CLIENT)
     assert decoder.feed(b"\x81\x02a") == []
-    with pytest.raises(TypeError, match="^a C-contiguous bytes-like object is required, not "):
+    with pytest.raises(TypeError, match=r"^a C-contiguous bytes-like object is required, not "):
         decoder.feed(bad)
     assert decoder.feed(b"b") == ["ab"]
 
@@ -403,7 +407,9 @@ def test_decoder_feed_keeps_no_reference(wire: bytes, view: bool) -> None:
     data.extend(b"more")  # BufferError, were there an export
 
 
-@pytest.mark.parametrize("wire", [b"\x81\x01a\xff", b"\x81\x01\xff", b"\x88\x02\x00\x00"], ids=["head", "text", "close"])
+@pytest.mark.parametrize(
+    "wire", [b"\x81\x01a\xff", b"\x81\x01\xff", b"\x88\x02\x00\x00"], ids=["head", "text", "close"]
+)
 def test_decoder_feed_keeps_no_reference_after_an_error(wire: bytes) -> None:
     data = bytearray(wire)
     decoder = Decoder(Role.CLIENT)
@@ -655,9 +661,10 @@ def test_encode_kinds(role: Role, message: object, opcode: int, payload: bytes) 
 def test_encode_many_is_each_in_turn(role: Role) -> None:
     messages = [message for message, _, _ in MESSAGES.values()] * 3 + ["x" * 70_000, bytes(300)]
     got = frames_of(Encoder(role).encode_many(messages))
-    assert [(f.opcode, f.payload) for f in got] == [
-        (o, p) for _, o, p in list(MESSAGES.values()) * 3
-    ] + [(TEXT, b"x" * 70_000), (BINARY, bytes(300))]
+    assert [(f.opcode, f.payload) for f in got] == [(o, p) for _, o, p in list(MESSAGES.values()) * 3] + [
+        (TEXT, b"x" * 70_000),
+        (BINARY, bytes(300)),
+    ]
     keys = [f.key for f in got]
     assert len(set(keys)) == (1 if role is Role.SERVER else len(keys))
 
@@ -722,7 +729,7 @@ def test_encode_text_option(role: Role, message: object, text: bool | None, opco
 
 @pytest.mark.parametrize("bad", [b"\xff", b"\xe2\x82", b"\xed\xa0\x80"], ids=repr)
 def test_encode_bytes_as_text_must_be_utf8(bad: bytes) -> None:
-    with pytest.raises(ValueError, match="^bytes sent as text are not UTF-8$"):
+    with pytest.raises(ValueError, match=r"^bytes sent as text are not UTF-8$"):
         Encoder(Role.SERVER).encode(bad, text=True)
 
 
@@ -739,11 +746,11 @@ def test_encode_fragment_golden() -> None:
 def test_encode_fragment_of_the_other_kind() -> None:
     encoder = Encoder(Role.SERVER)
     encoder.encode_fragment("a", fin=False)
-    with pytest.raises(TypeError, match="^a text message can't go on with 'bytes'$"):
+    with pytest.raises(TypeError, match=r"^a text message can't go on with 'bytes'$"):
         encoder.encode_fragment(b"b", fin=True)
     assert encoder.encode_fragment("b", fin=True) == b"\x80\x01b"
     encoder.encode_fragment(b"a", fin=False)
-    with pytest.raises(TypeError, match="^a binary message can't go on with 'str'$"):
+    with pytest.raises(TypeError, match=r"^a binary message can't go on with 'str'$"):
         encoder.encode_fragment("b", fin=True)
 
 
@@ -752,7 +759,7 @@ def test_encode_within_a_fragmented_message(role: Role) -> None:
     encoder = Encoder(role)
     encoder.encode_fragment("a", fin=False)
     for call in (lambda: encoder.encode("b"), lambda: encoder.encode_many(["b"]), lambda: encoder.encode_many([])):
-        with pytest.raises(ConcurrencyError, match="^a message is being sent in fragments$"):
+        with pytest.raises(ConcurrencyError, match=r"^a message is being sent in fragments$"):
             call()
     for wire, opcode in ((encoder.ping(), PING), (encoder.pong(b"a"), PONG), (encoder.close(), CLOSE)):
         assert frames_of(wire)[0].opcode == opcode
@@ -784,7 +791,7 @@ def test_encode_control_too_long_or_of_another_type(method: str) -> None:
     with pytest.raises(ValueError, match="125 bytes"):
         send(bytes(126))
     for bad in ("text", 5, None, memoryview(b"abcd")[::2]):
-        with pytest.raises(TypeError, match="^a C-contiguous bytes-like object is required, not "):
+        with pytest.raises(TypeError, match=r"^a C-contiguous bytes-like object is required, not "):
             send(bad)
 
 

@@ -26,9 +26,7 @@ _BEGINNINGS = (
     rb"\xF4[\x80-\x8F]" + _TAIL + b"?",
 )
 _whole = re.compile(rb"(?:" + rb"|".join(_SEQUENCES) + rb")*+", re.DOTALL)
-_beginning = re.compile(
-    rb"(?:" + rb"|".join(_SEQUENCES) + rb")*+(?:" + rb"|".join(_BEGINNINGS) + rb")?", re.DOTALL
-)
+_beginning = re.compile(rb"(?:" + rb"|".join(_SEQUENCES) + rb")*+(?:" + rb"|".join(_BEGINNINGS) + rb")?", re.DOTALL)
 
 
 def is_valid(data: bytes) -> bool:

@@ -92,7 +92,9 @@ class Connecting(asyncio.Protocol):
         self._transport = None
 
     def abort(self) -> None:
-        """Cut the connection, unless it was opened and handed on."""
+        """Cut the connection, which nobody waits for any more."""
+        if not self.opened.cancel() and self.opened.exception() is None:
+            self.opened.result()._abort()
         if self._transport is not None:
             self._transport.abort()
 
@@ -190,16 +192,19 @@ class connect(Opening[ClientConnection]):
         connecting = Connecting(ClientHandshake(uri, **self._handshake_settings), self._options)
         loop = asyncio.get_running_loop()
         create = loop.create_unix_connection if self._unix else loop.create_connection
+        ws = None
         try:
             async with asyncio.timeout(self._open_timeout):
                 await create(lambda: connecting, **arguments)
-                return await connecting.opened
+                ws = await connecting.opened
+                return ws
         except TimeoutError as error:
             if connecting.refusal is not None:
                 raise connecting.refusal from None
             raise TimeoutError("timed out during the opening handshake") from error
         finally:
-            connecting.abort()
+            if ws is None:
+                connecting.abort()
 
     async def _close(self, opened: ClientConnection, error: BaseException | None) -> None:
         await opened.close(closing_code(error))
