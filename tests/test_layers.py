@@ -22,7 +22,7 @@ FLOORS = {
     **dict.fromkeys(("spec", "errors", "events", "_typing", "_buffers", "_version"), 0),
     **dict.fromkeys(("_mask", "_utf8", "_frames", "_views", "_pure"), 1),
     "_backend": 2,
-    **dict.fromkeys(("keys", "frames", "control", "assembly", "messages", "connection"), 3),
+    **dict.fromkeys(("keys", "frames", "control", "assembly", "messages", "encoder", "connection"), 3),
     **dict.fromkeys(("uri", "headers", "_http", "_upgrade", "_subprotocols", "handshake"), 3),
     "asyncio": 4,
     "dropin": 5,

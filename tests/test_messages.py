@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import math
 import sys
 import tracemalloc
@@ -236,7 +235,7 @@ def fragmented(sizes: list[int], role: Role) -> bytes:
         ("max_size", 0, [0], True),
         ("max_size", 0, [0, 0], True),
         ("max_size", 0, [1], False),
-        ("max_size", None, [2_000_000], True),
+        ("max_size", None, [1_100_000], True),
         ("max_size", 70_000, [70_000], True),
         ("max_size", 70_000, [70_001], False),
         ("max_frame_size", 10, [9], True),
@@ -246,7 +245,7 @@ def fragmented(sizes: list[int], role: Role) -> bytes:
         ("max_frame_size", 10, [10, 11], False),
         ("max_frame_size", 0, [0, 0], True),
         ("max_frame_size", 0, [1], False),
-        ("max_frame_size", None, [1_000_000], True),
+        ("max_frame_size", None, [200_000], True),
         ("max_fragments", 3, [1, 1], True),
         ("max_fragments", 3, [1, 1, 1], True),
         ("max_fragments", 3, [1, 1, 1, 1], False),
@@ -442,7 +441,6 @@ def test_decoder_feed_leaves_the_reference_count(wire: bytes) -> None:
 
 def traced(work: Callable[[], object]) -> int:
     """Return how many bytes `work` allocates, at the peak."""
-    gc.collect()
     tracemalloc.start()
     try:
         work()
@@ -484,7 +482,6 @@ def test_decoder_tiny_chunks_cost_no_more_than_their_bytes() -> None:
 
 def test_decoder_failed_keeps_no_message() -> None:
     decoder = Decoder(Role.CLIENT)
-    gc.collect()
     tracemalloc.start()
     try:
         decoder.feed(header(0x02, 1 << 20) + bytes(900_000))

@@ -19,6 +19,7 @@ from ._backend import (
 )
 from ._version import __version__
 from .connection import Connection
+from .encoder import Encoder, encode, encode_many
 from .errors import (
     BadRequest,
     BadResponse,
@@ -41,7 +42,7 @@ from .errors import (
 from .events import Close, Event, Fragment, Frame, Ping, Pong
 from .frames import FrameDecoder, encode_frame
 from .handshake import ClientHandshake, ServerHandshake
-from .messages import Decoder, Encoder, encode, encode_many
+from .messages import Decoder
 from .spec import CloseCode, Header, Opcode, Role, State
 
 __all__ = [

@@ -26,6 +26,7 @@ __all__ = [
     "kernels",
     "pack_messages",
     "parse_header",
+    "take_frame",
     "take_messages",
     "use_kernel",
 ]
@@ -62,6 +63,7 @@ Utf8Validator = _utf8.Utf8Validator
 parse_header = _frames.parse_header
 build_header = _frames.build_header
 take_messages = _frames.take_messages
+take_frame = _frames.take_frame
 pack_messages = _frames.pack_messages
 
 _OPERATIONS = (_mask, _utf8)

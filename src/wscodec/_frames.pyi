@@ -4,7 +4,7 @@ from ._typing import Buffer, Message
 from .events import Event
 from .spec import Header
 
-__all__ = ["build_header", "pack_messages", "parse_header", "take_messages"]
+__all__ = ["build_header", "pack_messages", "parse_header", "take_frame", "take_messages"]
 
 def parse_header(data: Buffer, offset: int = 0) -> Header | None: ...
 def build_header(
@@ -20,4 +20,5 @@ def build_header(
 def take_messages(
     data: Buffer, start: int, masked: bool, max_size: int, messages: list[Event]
 ) -> int: ...
+def take_frame(data: Buffer, start: int, masked: bool, max_size: int) -> tuple[int, bytes, int] | None: ...
 def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes: ...

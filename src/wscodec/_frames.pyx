@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from cpython.buffer cimport PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from wscodec._mask cimport mask_kernel, wsc_mask_key, wsc_mask_short
@@ -24,13 +24,16 @@ from .errors import bad_key, not_a_message
 from .events import Event
 from .spec import Header
 
-__all__ = ["build_header", "pack_messages", "parse_header", "take_messages"]
+__all__ = ["build_header", "pack_messages", "parse_header", "take_frame", "take_messages"]
 
 
 cdef extern from "_kernels/frames.h" nogil:
     uint64_t wsc_big_endian(const uint8_t *p, size_t width) noexcept
     uint8_t *wsc_write_header(uint8_t *p, uint8_t first, uint8_t masked, uint64_t length) noexcept
     size_t wsc_header_size(uint64_t length) noexcept
+    const uint8_t *wsc_find_payload(
+        const uint8_t *p, const uint8_t *end, bint masked, int64_t max_size, size_t *size, uint32_t *key
+    ) noexcept
 
 
 cdef extern from "Python.h":
@@ -53,9 +56,6 @@ cdef enum:
     MASKED = 0x80
     LENGTH = 0x7F
     LENGTH_16 = 126
-    LENGTH_64 = 127
-    LEAST_16 = 126
-    LEAST_64 = 65536
     MAX_HEADER_SIZE = 14
     SHORT = 32  # what `wsc_mask_short` can do
 
@@ -91,11 +91,10 @@ def parse_header(data: Buffer, offset: int = 0) -> Header | None:
 
 cdef object header_at(const uint8_t *p, Py_ssize_t available):
     """Return the header at `p`, or None if `available` bytes do not hold it."""
-    cdef Py_ssize_t size = 2
-    cdef uint64_t length
     if available < 2:
         return None
-    length = p[1] & LENGTH
+    cdef Py_ssize_t size = 2
+    cdef uint64_t length = p[1] & LENGTH
     if length >= LENGTH_16:
         size = 4 if length == LENGTH_16 else 10
     cdef Py_ssize_t key_end = size + 4 if p[1] & MASKED else size
@@ -213,48 +212,63 @@ cdef Py_ssize_t take_run(
     """Do the work of `take_messages`: one loop, one object per message."""
     cdef const uint8_t *p = data + start
     cdef const uint8_t *end = data + size
-    cdef const uint8_t *body
-    cdef uint8_t mask_bit = MASKED if masked else 0
-    cdef Py_ssize_t key_size = 4 if masked else 0
-    cdef Py_ssize_t width
-    cdef uint64_t length
-    cdef uint64_t least
+    cdef const uint8_t *payload
+    cdef size_t length = 0
     cdef uint32_t key = 0
     cdef object message
-    while end - p >= 2:
+    while p < end:
         if p[0] != TEXT and p[0] != BINARY:
             break
-        length = p[1] ^ mask_bit
-        body = p + 2
-        if length >= LENGTH_16:
-            if length > LENGTH_64:
-                break
-            width = 2
-            least = LEAST_16
-            if length == LENGTH_64:
-                width = 8
-                least = LEAST_64
-            if end - body < width:
-                break
-            length = wsc_big_endian(body, <size_t>width)
-            body += width
-            if length < least:
-                break
-        # The subtractions can't overflow: both sides count bytes between two pointers into one buffer.
-        if end - body < key_size or length > <uint64_t>(end - body - key_size) or <Py_ssize_t>length > max_size:
+        payload = wsc_find_payload(p, end, masked, max_size, &length, &key)
+        if payload == NULL:
             break
-        if masked:
-            key = wsc_mask_key(body, 0)
-            body += 4
         if p[0] == BINARY:
-            message = take_bytes(body, <Py_ssize_t>length, key)
+            message = take_bytes(payload, <Py_ssize_t>length, key)
         else:
-            message = take_text(body, <Py_ssize_t>length, key)
+            message = take_text(payload, <Py_ssize_t>length, key)
             if message is None:
                 break
         messages.append(message)
-        p = body + length
+        p = payload + length
     return p - data
+
+
+def take_frame(data: Buffer, start: int, masked: bool, max_size: int) -> tuple[int, bytes, int] | None:
+    """Take the one whole frame that `data` holds from `start` on, whatever its first byte says.
+
+    Args:
+        data: any C-contiguous buffer.
+        start: where the frame begins, in bytes.
+        masked: whether the frame must be masked; otherwise it must not be.
+        max_size: the longest payload to take, in bytes.
+
+    Returns:
+        The first byte, the payload without its mask, and the position behind the frame; or None where the frame is
+        not all there, not masked as asked, longer than asked, or its length is not in the shortest form.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `start` is negative.
+
+    RFC 6455 §5.2.
+    """
+    cdef Py_buffer view
+    cdef const uint8_t *p
+    cdef const uint8_t *payload = NULL
+    cdef size_t length = 0
+    cdef uint32_t key = 0
+    if start < 0:
+        raise ValueError(f"start is negative: {start}")
+    open_view(data, &view)
+    try:
+        p = <const uint8_t *>view.buf
+        if start < view.len:
+            payload = wsc_find_payload(p + <Py_ssize_t>start, p + view.len, masked, max_size, &length, &key)
+        if payload == NULL:
+            return None
+        return p[<Py_ssize_t>start], take_bytes(payload, <Py_ssize_t>length, key), payload + length - p
+    finally:
+        PyBuffer_Release(&view)
 
 
 cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint32_t key) noexcept:

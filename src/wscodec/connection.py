@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ._typing import Buffer, Message
-from .control import close_payload, control_event
+from .control import close_event, close_payload
+from .encoder import Encoder
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Ping
-from .messages import Decoder, Encoder
+from .messages import Decoder
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
     DEFAULT_MAX_SIZE,
     CloseCode,
-    Opcode,
     Role,
     State,
 )
@@ -306,6 +306,4 @@ class Connection:
 
 def _close_event(code: int | None, reason: str) -> Close:
     """Return the Close event that the peer will see for these arguments; ValueError as in `close_payload`."""
-    event = control_event(Opcode.CLOSE, close_payload(code, reason))
-    assert isinstance(event, Close)
-    return event
+    return close_event(close_payload(code, reason))

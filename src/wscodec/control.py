@@ -11,7 +11,11 @@ from .errors import InvalidUtf8, ProtocolError
 from .events import Close, Ping, Pong
 from .spec import MAX_REASON_SIZE, Opcode, is_sendable_close_code
 
-__all__ = ["check_close_payload", "close_payload", "control_event"]
+# Compared for every frame; members of an enumeration take several times as long to look up.
+PING = int(Opcode.PING)
+PONG = int(Opcode.PONG)
+
+__all__ = ["check_close_payload", "close_event", "close_payload", "control_event"]
 
 
 def check_close_payload(payload: bytes, done: bool) -> None:
@@ -28,13 +32,14 @@ def check_close_payload(payload: bytes, done: bool) -> None:
 
 def control_event(opcode: int, payload: bytes) -> Ping | Pong | Close:
     """Return the event for a whole control frame."""
-    if opcode == Opcode.PING:
+    if opcode == PING:
         return Ping(payload)
-    if opcode == Opcode.PONG:
-        return Pong(payload)
-    if not payload:
-        return Close()
-    return Close(int.from_bytes(payload[:2]), payload[2:].decode())
+    return Pong(payload) if opcode == PONG else close_event(payload)
+
+
+def close_event(payload: bytes) -> Close:
+    """Return the event for a Close frame (§5.5.1)."""
+    return Close(int.from_bytes(payload[:2]), payload[2:].decode()) if payload else Close()
 
 
 def close_payload(code: int | None, reason: str) -> bytes:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import sys
 
-from ._backend import apply_mask, build_header, parse_header
+from ._backend import apply_mask, build_header, parse_header, take_frame
 from ._buffers import flat_view
 from ._typing import Buffer
 from .errors import MessageTooBig, ProtocolError
 from .events import Frame
 from .spec import (
+    CONTROL,
     DEFAULT_MAX_SIZE,
     FIN,
     LEAST_16,
@@ -29,6 +30,9 @@ from .spec import (
     OPCODE,
     OPCODES,
     RSV,
+    RSV1,
+    RSV2,
+    RSV3,
     Header,
     Opcode,
     Role,
@@ -37,40 +41,53 @@ from .spec import (
 __all__ = ["FrameDecoder", "FrameReader", "encode_frame"]
 
 
-def check_reserved(head: bytes) -> None:
-    """Refuse reserved bits and reserved opcodes: no extension was agreed on that gives them a meaning (§5.2)."""
-    if head[0] & RSV:
-        raise ProtocolError("a reserved bit is set")
-    if head[0] & OPCODE not in OPCODES:
-        raise ProtocolError(f"opcode {head[0] & OPCODE} is reserved")
+def _fault(first: int) -> str | None:
+    """Return what is wrong with the first byte of a header where no extension was agreed on, or None."""
+    if first & RSV:
+        return "a reserved bit is set"  # §5.2
+    if first & OPCODE not in OPCODES:
+        return f"opcode {first & OPCODE} is reserved"  # §5.2
+    if first & CONTROL and not first & FIN:
+        return "a control frame is fragmented"  # §5.5
+    return None
 
 
-def check_control(head: bytes) -> None:
-    """Refuse control frames that are fragmented or longer than 125 bytes (§5.5)."""
-    if not head[0] & Opcode.CLOSE:
-        return
-    if not head[0] & FIN:
+_FAULTS = tuple(map(_fault, range(256)))
+
+
+def check_first(first: int) -> None:
+    """Refuse reserved bits, reserved opcodes (§5.2) and fragmented control frames (§5.5)."""
+    fault = _FAULTS[first]
+    if fault is not None:
+        raise ProtocolError(fault)
+
+
+def check_control_fin(first: int) -> None:
+    """Refuse control frames that are fragmented, whatever the reserved bits say (§5.5)."""
+    if first & CONTROL and not first & FIN:
         raise ProtocolError("a control frame is fragmented")
-    if len(head) > 1 and head[1] & LENGTH > MAX_CONTROL_LENGTH:
+
+
+def check_control_length(first: int, length: int) -> None:
+    """Refuse control frames longer than 125 bytes, where `length` may be that of a short header (§5.5)."""
+    if first & CONTROL and length > MAX_CONTROL_LENGTH:
         raise ProtocolError("a control frame is longer than 125 bytes")
 
 
-def check_close_length(head: bytes) -> None:
+def check_close_length(first: int, length: int) -> None:
     """Refuse a Close frame with half a close code (§5.5.1)."""
-    if head[0] & OPCODE == Opcode.CLOSE and len(head) > 1 and head[1] & LENGTH == 1:
+    if length == 1 and first & OPCODE == Opcode.CLOSE:
         raise ProtocolError("a Close frame has a payload of one byte")
 
 
-def check_masking(head: bytes, masked: bool) -> None:
+def check_masking(second: int, masked: bool) -> None:
     """Refuse frames that are not masked as the peer's role demands (§5.1)."""
-    if len(head) > 1 and bool(head[1] & MASKED) is not masked:
+    if bool(second & MASKED) is not masked:
         raise ProtocolError("a frame is not masked" if masked else "a frame is masked")
 
 
 def check_length(head: bytes, limit: int) -> None:
     """Refuse lengths that are not in the shortest form, out of range (§5.2), or above `limit` (§10.4)."""
-    if len(head) < 2:
-        return
     least, greatest = _length_range(head)
     if least >= LENGTH_END:
         raise ProtocolError("the top bit of a 64-bit length is set")
@@ -100,7 +117,7 @@ def _shortest(head: bytes) -> int:
 
 
 class FrameReader:
-    """Cuts a stream into headers and unmasked pieces of payload; keeps no payload itself.
+    """Cuts the frames that reads cut: into a header and unmasked pieces of payload, of which it keeps none.
 
     The caller judges what `preview` shows, takes the header, and then takes pieces until `remaining` is 0.
 
@@ -117,9 +134,10 @@ class FrameReader:
         self._offset = 0
         self.remaining = 0
 
-    def preview(self, data: memoryview, position: int) -> bytes:
+    def preview(self, data: bytes | memoryview, position: int) -> bytes:
         """Return as much of the next header as is known: at most 14 bytes, of which the last may be payload."""
-        return self.held + data[position : position + MAX_HEADER_SIZE - len(self.held)].tobytes()
+        with memoryview(data) as view:
+            return self.held + view[position : position + MAX_HEADER_SIZE - len(self.held)].tobytes()
 
     def read_header(self, head: bytes, position: int) -> tuple[Header | None, int]:
         """Take a header.
@@ -143,9 +161,9 @@ class FrameReader:
         self.remaining = header.length
         return header, position
 
-    def read_payload(self, data: memoryview, position: int) -> bytes:
+    def read_payload(self, data: bytes | memoryview, position: int) -> bytes:
         """Return the unmasked piece of payload that `data` holds from `position` on; it may be empty."""
-        with data[position : position + self.remaining] as masked:
+        with memoryview(data) as view, view[position : position + self.remaining] as masked:
             piece = masked.tobytes() if self._key is None else apply_mask(masked, self._key, self._offset)
         self._offset += len(piece)
         self.remaining -= len(piece)
@@ -194,28 +212,44 @@ class FrameDecoder:
         frames: list[Frame] = []
         with flat_view(data) as view:
             try:
-                self._feed(view, frames)
+                self._feed(data if type(data) is bytes else view, frames)
             except ProtocolError as error:
                 self._failure = copy_of(error)
                 error.events = list(frames)
                 raise
         return frames
 
-    def _feed(self, data: memoryview, frames: list[Frame]) -> None:
-        reader = self._reader
+    def _feed(self, data: bytes | memoryview, frames: list[Frame]) -> None:
         position = 0
         while position < len(data):
-            if self._header is None:
-                head = reader.preview(data, position)
-                check_control(head)
-                check_masking(head, self._masked)
+            frame = None
+            if self._header is None and not self._reader.held:
+                frame = take_frame(data, position, self._masked, self._limit)
+            if frame is None:
+                position = self._take_piece(data, position, frames)
+            else:
+                first, payload, position = frame
+                check_control_fin(first)
+                check_control_length(first, len(payload))
+                frames.append(_raw_frame(first, payload))
+
+    def _take_piece(self, data: bytes | memoryview, position: int, frames: list[Frame]) -> int:
+        """Take what there is of a frame that isn't all there, or is faulty, and return the position behind it."""
+        reader = self._reader
+        if self._header is None:
+            head = reader.preview(data, position)
+            check_control_fin(head[0])
+            if len(head) > 1:
+                check_masking(head[1], self._masked)
+                check_control_length(head[0], head[1] & LENGTH)
                 check_length(head, self._limit)
-                self._header, position = reader.read_header(head, position)
-            if self._header is not None:
-                piece = reader.read_payload(data, position)
-                position += len(piece)
-                self._payload += piece
-                self._finish(self._header, frames)
+            self._header, position = reader.read_header(head, position)
+        if self._header is not None:
+            piece = reader.read_payload(data, position)
+            position += len(piece)
+            self._payload += piece
+            self._finish(self._header, frames)
+        return position
 
     def _finish(self, header: Header, frames: list[Frame]) -> None:
         """Append the frame, if all of its payload is there."""
@@ -223,6 +257,11 @@ class FrameDecoder:
             return
         payload, self._payload, self._header = bytes(self._payload), bytearray(), None
         frames.append(Frame(header.opcode, payload, header.fin, header.rsv1, header.rsv2, header.rsv3))
+
+
+def _raw_frame(first: int, payload: bytes) -> Frame:
+    """Return the frame that begins with the byte `first`."""
+    return Frame(first & OPCODE, payload, first & FIN != 0, first & RSV1 != 0, first & RSV2 != 0, first & RSV3 != 0)
 
 
 def encode_frame(

@@ -89,6 +89,8 @@ RSV1: Final = 0x40
 RSV2: Final = 0x20
 RSV3: Final = 0x10
 OPCODE: Final = 0x0F
+# §5.5: the bit of the opcode that all control frames have.
+CONTROL: Final = 0x08
 MASKED: Final = 0x80
 LENGTH: Final = 0x7F
 

@@ -50,7 +50,8 @@ async def linked(
     role: str = "client", near: dict[str, Any] | None = None, far: dict[str, Any] | None = None
 ) -> AsyncIterator[tuple[WebSocket, WebSocket]]:
     """Yield our end, which has `role`, and the other one; `near` and `far` are their options."""
-    options = {"server": near or {}, "client": far or {}} if role == "server" else {"server": far or {}, "client": near or {}}
+    other = "client" if role == "server" else "server"
+    options = {role: near or {}, other: far or {}}
     arrived: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
 
     async def handler(ws: WebSocket) -> None:
@@ -94,12 +95,10 @@ class Peer:
     async def frames(self) -> list[tuple[int, bytes]]:
         """Return all frames up to the end; those without FIN have 0x100 added to the opcode."""
         frames = []
-        while True:
-            try:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
                 frames.append(await self.next_frame())
-            except asyncio.IncompleteReadError as error:
-                assert not error.partial
-                return frames
+        return frames
 
     async def head(self) -> bytes:
         return await self.reader.readuntil(b"\r\n\r\n")

@@ -364,5 +364,3 @@ async def test_wait_closed_cancelled_leaves_nothing(role: str) -> None:
         await settled(far)
         await near.close()
         step(near.wait_closed())
-
-

@@ -63,7 +63,11 @@ async def test_server_origins() -> None:
 
 
 async def test_server_deadline_is_absolute() -> None:
-    async with listen(echo, open_timeout=0.15) as server, raw_client(server, None) as drip, raw_client(server, None) as mute:
+    async with (
+        listen(echo, open_timeout=0.15) as server,
+        raw_client(server, None) as drip,
+        raw_client(server, None) as mute,
+    ):
 
         async def feed() -> None:
             for byte in REQUEST:
@@ -212,10 +216,9 @@ async def test_first_messages_in_the_segment_of_the_handshake() -> None:
         peer.send(response_to(await peer.head()), frame(TEXT, b"first"))
         await peer.reader.read()
 
-    async with raw_server(play) as raw:
-        async with connect(uri(raw)) as ws:
-            assert await ws.recv() == "first"
-            ws.transport.abort()
+    async with raw_server(play) as raw, connect(uri(raw)) as ws:
+        assert await ws.recv() == "first"
+        ws.transport.abort()
     async with listen(echo) as server, raw_client(server, None) as peer:
         peer.send(REQUEST, frame(TEXT, b"first", key=KEY))
         await peer.head()
@@ -223,12 +226,12 @@ async def test_first_messages_in_the_segment_of_the_handshake() -> None:
 
 
 async def test_connect_headers() -> None:
-    async with listen(idle, server_header="me/1") as server:
-        async with connect(uri(server, "/a?b"), additional_headers={"X-A": "b"}, user_agent_header="you/2") as ws:
-            (far,) = server.connections
-            assert far.request.path == "/a?b"
-            assert (far.request.headers["X-A"], far.request.headers["User-Agent"]) == ("b", "you/2")
-            assert ws.response.headers["Server"] == "me/1"
+    settings: dict[str, Any] = {"additional_headers": {"X-A": "b"}, "user_agent_header": "you/2"}
+    async with listen(idle, server_header="me/1") as server, connect(uri(server, "/a?b"), **settings) as ws:
+        (far,) = server.connections
+        assert far.request.path == "/a?b"
+        assert (far.request.headers["X-A"], far.request.headers["User-Agent"]) == ("b", "you/2")
+        assert ws.response.headers["Server"] == "me/1"
     async with listen(idle, server_header=None) as server, connect(uri(server), user_agent_header=None) as ws:
         (far,) = server.connections
         assert "User-Agent" not in far.request.headers
@@ -293,6 +296,7 @@ async def test_connect_cancelled_at_any_tick(ticks: int) -> None:
             ws = None
         if ws is not None:
             await ws.close()
+        await asyncio.sleep(0.01)  # a server of asyncio's that is closed in the tick of an accept leaks that socket
 
 
 @pytest.mark.parametrize(
@@ -301,7 +305,7 @@ async def test_connect_cancelled_at_any_tick(ticks: int) -> None:
         (b"", BadResponse),
         (b"HTTP/1.1 101 Sw", BadResponse),
         (b"SSH-2.0-OpenSSH\r\n\r\n", BadResponse),
-        (b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n", BadResponse),
+        (b"HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n", BadResponse),
         (b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone", BadStatus),
         (b"HTTP/1.1 404 Not Found\r\n\r\ngone", BadStatus),
     ],

@@ -169,7 +169,8 @@ async def test_serve_on_a_socket_of_the_callers_has_no_delay() -> None:
 
 async def test_a_bad_peer_next_to_a_good_one(caplog: pytest.LogCaptureFixture) -> None:
     async with listen(echo, close_timeout=0.2) as server, connect(uri(server)) as good:
-        for bad in (b"\xff" * 50, b"\x81\xfe", b"\x81\x05hello", b"\x88\x81\0\0\0\0\x03", b"\x8a\x80\0\0\0\0" * 1000, b""):
+        pongs = b"\x8a\x80\0\0\0\0" * 1000
+        for bad in (b"\xff" * 50, b"\x81\xfe", b"\x81\x05hello", b"\x88\x81\0\0\0\0\x03", pongs, b""):
             async with raw_client(server) as peer:
                 peer.send(bad)
                 await good.send("fine")
@@ -239,10 +240,10 @@ async def test_callback_answers_go_out_before_the_close_frame() -> None:
 
 async def test_callback_with_streaming_gets_fragments() -> None:
     got: list[Any] = []
-    async with listen(on_messages=lambda ws, parts: got.extend(parts), streaming=True) as server:
-        async with connect(uri(server)) as ws:
-            await ws.send(["a", "b"])
-            await settled(ws)
+    options: dict[str, Any] = {"on_messages": lambda _, parts: got.extend(parts), "streaming": True}
+    async with listen(**options) as server, connect(uri(server)) as ws:
+        await ws.send(["a", "b"])
+        await settled(ws)
     assert "".join(part.data for part in got) == "ab"
     assert all(isinstance(part, Fragment) for part in got)
     assert got[-1].fin

@@ -29,7 +29,7 @@ from ..spec import (
 )
 from .mask import read_bytes, xor
 
-__all__ = ["build_header", "pack_messages", "parse_header", "take_messages"]
+__all__ = ["build_header", "pack_messages", "parse_header", "take_frame", "take_messages"]
 
 _TEXT = 0x81
 _BINARY = 0x82
@@ -162,27 +162,15 @@ def take_messages(data: Buffer, start: int, masked: bool, max_size: int, message
 def _take(raw: bytes | memoryview, start: int, masked: bool, max_size: int, messages: list[Event]) -> int:
     """Do the work of `take_messages`."""
     end = len(raw)
-    key_size = 4 if masked else 0
-    mask_bit = MASKED if masked else 0
     take = messages.append
-    while end - start >= 2:
+    while start < end:
         first = raw[start]
         if first != _TEXT and first != _BINARY:
             break
-        length = raw[start + 1] ^ mask_bit
-        body = start + 2 + key_size
-        if length >= LENGTH_16:
-            if length > LENGTH_64:
-                break
-            width = 2 if length == LENGTH_16 else 8
-            length = int.from_bytes(raw[start + 2 : start + 2 + width])
-            body += width
-            if length < (LEAST_16 if width == 2 else LEAST_64):
-                break
-        stop = body + length
-        if stop > end or length > max_size:
+        found = _find_payload(raw, start, end, masked, max_size)
+        if found is None:
             break
-        payload = _unmasked(raw[body:stop], raw[body - 4 : body], length) if masked else bytes(raw[body:stop])
+        payload, start_of_next = found
         if first == _BINARY:
             take(payload)
         else:
@@ -190,8 +178,59 @@ def _take(raw: bytes | memoryview, start: int, masked: bool, max_size: int, mess
                 take(payload.decode())
             except UnicodeDecodeError:
                 break
-        start = stop
+        start = start_of_next
     return start
+
+
+def take_frame(data: Buffer, start: int, masked: bool, max_size: int) -> tuple[int, bytes, int] | None:
+    """Take the one whole frame that `data` holds from `start` on, whatever its first byte says.
+
+    Args:
+        data: any C-contiguous buffer.
+        start: where the frame begins, in bytes.
+        masked: whether the frame must be masked; otherwise it must not be.
+        max_size: the longest payload to take, in bytes.
+
+    Returns:
+        The first byte, the payload without its mask, and the position behind the frame; or None where the frame is
+        not all there, not masked as asked, longer than asked, or its length is not in the shortest form.
+
+    Raises:
+        TypeError: `data` is not a C-contiguous bytes-like object.
+        ValueError: `start` is negative.
+
+    RFC 6455 §5.2.
+    """
+    if start < 0:
+        raise ValueError(f"start is negative: {start}")
+    with flat_view(data) as view:
+        found = _find_payload(view, start, len(view), masked, max_size)
+        return None if found is None else (view[start], *found)
+
+
+def _find_payload(
+    raw: bytes | memoryview, start: int, end: int, masked: bool, max_size: int
+) -> tuple[bytes, int] | None:
+    """Return the payload, without its mask, of the frame at `start`, and the position behind it; or None."""
+    if end - start < 2:
+        return None
+    # With the wrong masking bit, this is 128 or more.
+    length = raw[start + 1] ^ MASKED if masked else raw[start + 1]
+    body = start + 6 if masked else start + 2
+    if length >= LENGTH_16:
+        if length > LENGTH_64:
+            return None
+        width = 2 if length == LENGTH_16 else 8
+        length = int.from_bytes(raw[start + 2 : start + 2 + width])
+        body += width
+        if length < (LEAST_16 if width == 2 else LEAST_64):
+            return None
+    stop = body + length
+    if stop > end or length > max_size:
+        return None
+    if masked:
+        return _unmasked(raw[body:stop], raw[body - 4 : body], length), stop
+    return bytes(raw[body:stop]), stop
 
 
 # The key as a number, times _REPEAT[n], is the key n times in a row; _ONES[n] cuts it to n bytes. A short payload

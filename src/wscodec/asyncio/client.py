@@ -93,7 +93,8 @@ class Connecting(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection, which nobody waits for any more."""
-        if not self.opened.cancel() and self.opened.exception() is None:
+        self.opened.cancel()
+        if not self.opened.cancelled() and self.opened.exception() is None:
             self.opened.result()._abort()
         if self._transport is not None:
             self._transport.abort()

@@ -11,6 +11,7 @@ import logging
 import socket
 import ssl as tls
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 from ..errors import ConnectionClosed
@@ -21,6 +22,9 @@ from ._options import LoggerLike, Opening, Options
 from .connection import ServerConnection
 
 __all__ = ["Server", "serve", "unix_serve"]
+
+# How many ticks of the event loop there may be from `accept` to `connection_made`.
+_ACCEPT_TICKS = 4
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
@@ -151,8 +155,10 @@ class Server:
         assert self._server is not None
         self._emptied = self._loop.create_future()
         try:
+            for _ in range(_ACCEPT_TICKS):
+                await asyncio.sleep(0)
             for handshake in tuple(self._handshakes):
-                handshake.refuse(503)
+                handshake.refuse(HTTPStatus.SERVICE_UNAVAILABLE)
             if close_connections:
                 for ws in tuple(self._connections):
                     ws.close_nowait(code, reason)

@@ -1,0 +1,168 @@
+"""Messages sent: whole, in bursts, in fragments, and control frames (RFC 6455 sections 5.4 to 5.6, 6.1).
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._backend import is_valid_utf8, pack_messages
+from ._buffers import flat_view
+from ._typing import Buffer, Message
+from .control import close_payload
+from .errors import ConcurrencyError, not_a_message
+from .frames import encode_frame, is_server
+from .keys import take_keys
+from .spec import MAX_CONTROL_LENGTH, CloseCode, Opcode, Role
+
+__all__ = ["Encoder", "encode", "encode_many"]
+
+
+class Encoder:
+    """Encodes messages and control frames for the peer.
+
+    Args:
+        role: ours; a client masks every frame, with a fresh key from the system's random source (§5.3, §10.3).
+    """
+
+    __slots__ = ("_fragments_of", "_masked")
+
+    def __init__(self, role: Role) -> None:
+        self._masked = not is_server(role)
+        self._fragments_of: Opcode | None = None
+
+    def encode(self, message: Message, *, text: bool | None = None) -> bytes:
+        """Encode one message as one frame.
+
+        Args:
+            message: a `str`, sent as text, or a C-contiguous buffer, sent as binary.
+            text: True sends bytes as text (they must be UTF-8), False sends a str as binary; None goes by type.
+
+        Returns:
+            The frame.
+
+        Raises:
+            TypeError: `message` is neither a str nor a C-contiguous bytes-like object.
+            ValueError: text that can't be UTF-8: a str with a lone surrogate, bytes that are no UTF-8.
+            ConcurrencyError: a message is being sent in fragments.
+
+        RFC 6455 §5.6, §6.1.
+        """
+        self._check_free()
+        if text is None or text is isinstance(message, str):
+            return pack_messages((message,), take_keys(1) if self._masked else None)
+        return self._frame(*_as_kind(message, text))
+
+    def encode_many(self, messages: Sequence[Message]) -> bytes:
+        """Encode a burst of messages, one frame each, for one write.
+
+        Args:
+            messages: each as `encode` takes it.
+
+        Returns:
+            The frames.
+
+        Raises:
+            TypeError, ValueError, ConcurrencyError: as `encode` does; then nothing was encoded.
+
+        RFC 6455 §5.6, §6.1.
+        """
+        self._check_free()
+        return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
+
+    def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
+        """Encode the next part of a message as one frame.
+
+        Args:
+            data: a `str` for a text message, a C-contiguous buffer for a binary one; it may be empty.
+            fin: whether it is the last part.
+
+        Returns:
+            The frame: the first of a message says what it is, the others continue it.
+
+        Raises:
+            TypeError: `data` is not of the kind that the message began with.
+            ValueError: a str has a lone surrogate.
+
+        RFC 6455 §5.4.
+        """
+        kind, payload = _payload_of(data)
+        begun = self._fragments_of
+        if begun is not None and begun is not kind:
+            raise TypeError(f"a {begun.name.lower()} message can't go on with {type(data).__name__!r}")
+        frame = self._frame(kind if begun is None else Opcode.CONTINUATION, payload, fin)
+        self._fragments_of = None if fin else kind
+        return frame
+
+    def ping(self, payload: Buffer = b"") -> bytes:
+        """Encode a Ping frame of at most 125 bytes; ValueError above (RFC 6455 §5.5.2)."""
+        return self._control(Opcode.PING, payload)
+
+    def pong(self, payload: Buffer = b"") -> bytes:
+        """Encode a Pong frame of at most 125 bytes; ValueError above (RFC 6455 §5.5.3)."""
+        return self._control(Opcode.PONG, payload)
+
+    def close(self, code: int | None = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
+        """Encode a Close frame.
+
+        Args:
+            code: the close code; None sends none.
+            reason: in words; what goes beyond 123 bytes of UTF-8 is cut off, between two characters.
+
+        Returns:
+            The frame.
+
+        Raises:
+            ValueError: the code may not be sent, or a reason comes without a code.
+
+        RFC 6455 §5.5.1, §7.4.
+        """
+        return self._frame(Opcode.CLOSE, close_payload(code, reason))
+
+    def _control(self, opcode: Opcode, payload: Buffer) -> bytes:
+        with flat_view(payload) as view:
+            if len(view) > MAX_CONTROL_LENGTH:
+                raise ValueError(f"a control frame has at most 125 bytes, not {len(view)}")
+            return self._frame(opcode, view)
+
+    def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
+        return encode_frame(opcode, payload, fin=fin, masking_key=take_keys(1) if self._masked else None)
+
+    def _check_free(self) -> None:
+        if self._fragments_of is not None:
+            raise ConcurrencyError("a message is being sent in fragments")
+
+
+def _payload_of(data: Message) -> tuple[Opcode, Buffer]:
+    """Return the opcode and the payload of a message or of a part of one."""
+    if isinstance(data, str):
+        return Opcode.TEXT, data.encode()
+    try:
+        flat_view(data).release()
+    except TypeError:
+        raise not_a_message(data) from None
+    return Opcode.BINARY, data
+
+
+def _as_kind(message: Message, text: bool) -> tuple[Opcode, Buffer]:
+    """Return the opcode that `text` asks for and the payload."""
+    _, payload = _payload_of(message)
+    if not text:
+        return Opcode.BINARY, payload
+    if not is_valid_utf8(payload):
+        raise ValueError("bytes sent as text are not UTF-8")
+    return Opcode.TEXT, payload
+
+
+_server_encoder = Encoder(Role.SERVER)
+
+
+def encode(message: Message) -> bytes:
+    """Encode one message as a server sends it: one frame, not masked. See `Encoder.encode`."""
+    return _server_encoder.encode(message)
+
+
+def encode_many(messages: Sequence[Message]) -> bytes:
+    """Encode a burst of messages as a server sends them. See `Encoder.encode_many`."""
+    return _server_encoder.encode_many(messages)
