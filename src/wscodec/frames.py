@@ -88,32 +88,22 @@ def check_masking(second: int, masked: bool) -> None:
 
 def check_length(head: bytes, limit: int) -> None:
     """Refuse lengths that are not in the shortest form, out of range (§5.2), or above `limit` (§10.4)."""
-    least, greatest = _length_range(head)
+    short = head[1] & LENGTH
+    if short < LENGTH_16:
+        if short > limit:
+            raise MessageTooBig(f"more than {limit} bytes are announced")
+        return
+    # What is missing of the length leaves a range of what it can be.
+    width, shortest = (2, LEAST_16) if short == LENGTH_16 else (8, LEAST_64)
+    known = head[2 : 2 + width]
+    unknown = 8 * (width - len(known))
+    least = int.from_bytes(known) << unknown
     if least >= LENGTH_END:
         raise ProtocolError("the top bit of a 64-bit length is set")
-    if greatest < _shortest(head):
+    if least + (1 << unknown) <= shortest:
         raise ProtocolError("a length is not in its shortest form")
     if least > limit:
         raise MessageTooBig(f"more than {limit} bytes are announced")
-
-
-def _length_range(head: bytes) -> tuple[int, int]:
-    """Return the least and the greatest length that the bytes of a header allow, as far as they are there."""
-    short = head[1] & LENGTH
-    if short < LENGTH_16:
-        return short, short
-    width = 2 if short == LENGTH_16 else 8
-    known = head[2 : 2 + width]
-    missing = width - len(known)
-    return int.from_bytes(known + bytes(missing)), int.from_bytes(known + b"\xff" * missing)
-
-
-def _shortest(head: bytes) -> int:
-    """Return the least length that a header may carry in the form that it uses (§5.2)."""
-    short = head[1] & LENGTH
-    if short < LENGTH_16:
-        return 0
-    return LEAST_16 if short == LENGTH_16 else LEAST_64
 
 
 class FrameReader:
@@ -163,7 +153,7 @@ class FrameReader:
 
     def read_payload(self, data: bytes | memoryview, position: int) -> bytes:
         """Return the unmasked piece of payload that `data` holds from `position` on; it may be empty."""
-        with memoryview(data) as view, view[position : position + self.remaining] as masked:
+        with memoryview(data)[position : position + self.remaining] as masked:
             piece = masked.tobytes() if self._key is None else apply_mask(masked, self._key, self._offset)
         self._offset += len(piece)
         self.remaining -= len(piece)

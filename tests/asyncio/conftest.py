@@ -30,6 +30,12 @@ _LOOPS = [
 ]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _quick_collections() -> None:
+    """Leave what pytest and the imports have made out of the collections that follow each test."""
+    gc.freeze()
+
+
 @pytest.fixture(params=_LOOPS, autouse=True)
 def loop_factory(request: pytest.FixtureRequest) -> Callable[[], asyncio.AbstractEventLoop]:
     return request.param

@@ -68,7 +68,7 @@ async def soak(connections: int, together: int = 100) -> Report:
 
 
 def _is_left(thing: Any) -> bool:
-    return isinstance(thing, (WebSocket, asyncio.BaseTransport))
+    return isinstance(thing, WebSocket) or type(thing).__name__.endswith(("Transport", "TimerHandle"))
 
 
 def _resident() -> int:
