@@ -51,7 +51,10 @@ def test_check_request_returns_the_key() -> None:
     assert check_request("GET", "2", REQUEST_HEADERS) == KEY
 
 
-@pytest.mark.parametrize("version", ["1.0", "0.9", "1", "", "11", "1.11", "²", "1.²", "HTTP/1.1", "٢", "-1.1", "1.1.1"])
+@pytest.mark.parametrize(
+    "version",
+    ["1.0", "0.9", "1", "", "11", "1.11", "²", "1.²", "HTTP/1.1", "٢", "-1.1", "1.1.1", "1.12", "12.1", "01.1", ".1"],
+)
 def test_check_request_http_version_refused(version: str) -> None:
     with pytest.raises(BadRequest, match="needs HTTP"):
         check_request("GET", version, REQUEST_HEADERS)

@@ -52,6 +52,7 @@ async def _one(uri: str, i: int) -> None:
 async def soak(connections: int, together: int = 100) -> Report:
     """Open and close so many connections, some of them at a time, and look for what is left."""
     start = time.perf_counter()
+    before = _count()
     halfway = 0
     async with serve(_echo, "127.0.0.1", 0) as server:
         uri = f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -62,12 +63,16 @@ async def soak(connections: int, together: int = 100) -> Report:
     seconds = time.perf_counter() - start
     for _ in range(5):
         await asyncio.sleep(0)
+    return Report(connections, seconds, _count() - before, _resident(), _resident() - halfway)
+
+
+def _count() -> int:
+    """Return how many connections, transports and timers there are."""
     gc.collect()
-    left = sum(1 for thing in gc.get_objects() if _is_left(thing))
-    return Report(connections, seconds, left, _resident(), _resident() - halfway)
+    return sum(1 for thing in gc.get_objects() if _is_counted(thing))
 
 
-def _is_left(thing: Any) -> bool:
+def _is_counted(thing: Any) -> bool:
     return isinstance(thing, WebSocket) or type(thing).__name__.endswith(("Transport", "TimerHandle"))
 
 

@@ -283,36 +283,28 @@ async def test_callback_that_sends_to_a_closed_connection_is_no_error(caplog: py
     assert not errors_in(caplog)
 
 
-@pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("end", ["close", "abort", "offence"])
-async def test_nothing_refers_to_a_connection_that_is_lost(role: str, end: str) -> None:
-    async with linked(role) as (near, far):
-        await settled(near)
-        await settled(far)
-        far.send_nowait("unread")
-        reference, transport = weakref.ref(near), weakref.ref(near._connection._decoder.__class__)
-        assert transport() is not None
-        if end == "close":
-            near.close_nowait()
-            await near.wait_closed()
-        elif end == "abort":
-            near.transport.abort()
-            await near.wait_closed()
-        else:
-            far._transport.write(b"\xff\xff")
-            near.close_nowait()
-            await near.wait_closed()
-        if role == "client":
-            return  # `connect` itself holds its client until the block ends
-        del near
+@pytest.mark.parametrize("end", ["close", "far close", "abort", "offence", "unread"])
+async def test_nothing_refers_to_a_connection_that_is_lost(end: str) -> None:
+    async with listen(echo) as server:
+        ws = await connect(uri(server))
+        (far,) = server.connections
+        await ws.send("x")
+        await ws.recv()
+        pong = await ws.ping()
+        if end == "abort":
+            far.transport.abort()
+        elif end == "offence":
+            ws.transport.write(b"\xff\xff")
+        elif end == "unread":
+            ws.send_many(["x"] * 100)
+        await (far if end == "far close" else ws).close(4000, "why")
+        await far.wait_closed()
+        references = weakref.ref(ws), weakref.ref(far)
+        del ws, far, pong
         for _ in range(5):
             await asyncio.sleep(0)
         gc.collect()
-        assert reference() is None or _only_the_test_refers_to(reference())
-
-
-def _only_the_test_refers_to(ws: Any) -> bool:
-    return not [other for other in gc.get_referrers(ws) if isinstance(other, (set, asyncio.Task, WebSocket))]
+        assert [reference() for reference in references] == [None, None]
 
 
 async def test_many_connections_leave_nothing() -> None:

@@ -56,7 +56,7 @@ class MessageChannel(LiveChannel):
         RFC 6455 §6.2.
         """
         if not self._queue or self._waiter is not None or self._in_parts:
-            await self._wait_for_message()
+            await self._wait_for_item(first=True)
         item = self._dequeue()
         message = await self._whole(item) if isinstance(item, Fragment) else item
         return message if decode is None else convert(message, decode)
@@ -72,7 +72,7 @@ class MessageChannel(LiveChannel):
 
         RFC 6455 §5.4, §6.2.
         """
-        await self._wait_for_message()
+        await self._wait_for_item(first=True)
         decoding = Decoding(decode)
         begun, self._parts = self._parts or [], None
         item = self._dequeue()
@@ -86,7 +86,7 @@ class MessageChannel(LiveChannel):
             yield decoding.part(item.data, item.fin)
             if item.fin:
                 return
-            await self._wait_for_item()
+            await self._wait_for_item(first=False)
             next_item = self._dequeue()
             assert isinstance(next_item, Fragment)
             item = next_item
@@ -97,22 +97,22 @@ class MessageChannel(LiveChannel):
     async def __anext__(self) -> str | bytes:
         """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
         try:
-            return await self.recv()
+            # Not through `recv`: each coroutine that waits costs an idle connection 230 bytes.
+            if not self._queue or self._waiter is not None or self._in_parts:
+                await self._wait_for_item(first=True)
+            item = self._dequeue()
+            return await self._whole(item) if isinstance(item, Fragment) else item
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
 
-    async def _wait_for_message(self) -> None:
-        """Wait for a message, or for its first part; errors as in `recv`."""
-        if self._in_parts:
+    async def _wait_for_item(self, *, first: bool) -> None:
+        """Wait until there is something in the queue, the `first` of a message; errors as in `recv`."""
+        if self._waiter is not None:
+            raise ConcurrencyError("another task is receiving")
+        if first and self._in_parts:
             raise ConcurrencyError("a message is being received in parts")
         if self._options.on_messages is not None:
             raise ConcurrencyError("messages go to on_messages")
-        await self._wait_for_item()
-
-    async def _wait_for_item(self) -> None:
-        """Wait until there is something in the queue; errors as in `recv`."""
-        if self._waiter is not None:
-            raise ConcurrencyError("another task is receiving")
         while not self._queue:
             if self._connection.close_code is not None:
                 # The application has answered all that came before the peer's Close frame.
@@ -131,7 +131,7 @@ class MessageChannel(LiveChannel):
         parts = self._parts
         parts.append(item.data)
         while not item.fin:
-            await self._wait_for_item()
+            await self._wait_for_item(first=False)
             next_item = self._dequeue()
             assert isinstance(next_item, Fragment)
             item = next_item
