@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import tracemalloc
 from typing import Any
 
@@ -180,25 +181,6 @@ def plain_frame(message: str | bytes, key: bytes | None) -> bytes:
     return frame(BINARY, message, key=key)
 
 
-@keys
-def test_take_messages_takes_all(impl: Implementation, key: bytes | None) -> None:
-    wire = b"".join(plain_frame(message, key) for message in PLAIN)
-    for kind in CHUNK_TYPES:
-        end, messages = take(impl, kind(b"abc" + wire), 3, key=key)
-        assert end == 3 + len(wire)
-        assert messages == PLAIN
-        assert [type(message) for message in messages] == [type(message) for message in PLAIN]
-
-
-@keys
-@pytest.mark.parametrize("size", range(70))
-def test_take_messages_short_sizes(impl: Implementation, key: bytes | None, size: int) -> None:
-    data = bytes(range(100, 100 + size))
-    text = "".join(map(chr, range(50, 50 + size)))
-    wire = frame(BINARY, data, key=key) + frame(TEXT, text.encode(), key=key)
-    assert take(impl, wire, key=key) == (len(wire), [data, text])
-
-
 STOPS = {
     "continuation": lambda key: frame(CONT, b"a", key=key),
     "fragment": lambda key: frame(TEXT, b"a", fin=False, key=key),
@@ -223,6 +205,92 @@ STOPS = {
     "all-ones": lambda key: header(0x82, (1 << 64) - 1, key=key) + bytes(70),
     "wraps-to-5": lambda key: header(0x82, (1 << 64) - 5, key=key) + bytes(70),
 }
+
+
+@keys
+def test_take_messages_takes_all(impl: Implementation, key: bytes | None) -> None:
+    wire = b"".join(plain_frame(message, key) for message in PLAIN)
+    for kind in CHUNK_TYPES:
+        end, messages = take(impl, kind(b"abc" + wire), 3, key=key)
+        assert end == 3 + len(wire)
+        assert messages == PLAIN
+        assert [type(message) for message in messages] == [type(message) for message in PLAIN]
+
+
+@keys
+@pytest.mark.parametrize("size", range(70))
+def test_take_messages_short_sizes(impl: Implementation, key: bytes | None, size: int) -> None:
+    data = bytes(range(100, 100 + size))
+    text = "".join(map(chr, range(50, 50 + size)))
+    wire = frame(BINARY, data, key=key) + frame(TEXT, text.encode(), key=key)
+    assert take(impl, wire, key=key) == (len(wire), [data, text])
+
+
+@keys
+def test_take_messages_one_character_beyond_ascii_at_every_place(impl: Implementation, key: bytes | None) -> None:
+    """The kernels tell ASCII from the rest while they unmask; no part of a payload may slip through."""
+    for size in [*range(2, 70), *range(126, 133), 161, 191, 192, 193, 257]:
+        texts = ["a" * place + "é" + "b" * (size - 2 - place) for place in range(size - 1)]
+        wire = b"".join(frame(TEXT, text.encode(), key=key) for text in texts)
+        assert take(impl, wire, key=key) == (len(wire), texts), size
+
+
+@keys
+def test_take_frame_any_first_byte(impl: Implementation, key: bytes | None) -> None:
+    take_frame = impl.twin("take_frame")
+    for first in range(256):
+        for payload in (b"", b"a\xff", bytes(125), bytes(126), bytes(300)):
+            wire = frame(first & 15, payload, fin=first > 127, rsv=first >> 4 & 7, key=key)
+            for kind in CHUNK_TYPES:
+                got = take_frame(kind(b"abc" + wire + b"behind"), 3, key is not None, 300)
+                assert got == (first, payload, 3 + len(wire))
+                assert [type(value) for value in got] == [int, bytes, int]
+
+
+@keys
+def test_take_frame_large(impl: Implementation, key: bytes | None) -> None:
+    take_frame = impl.twin("take_frame")
+    for payload in (bytes(65535), bytes(65536)):
+        wire = frame(BINARY, payload, key=key)
+        assert take_frame(wire, 0, key is not None, 65536) == (0x82, payload, len(wire))
+        assert take_frame(wire[:-1], 0, key is not None, 65536) is None
+        assert take_frame(wire, 0, key is not None, len(payload) - 1) is None
+
+
+@keys
+@pytest.mark.parametrize(
+    "name", [name for name in STOPS if re.search("other|too-big|bits-for|length|top|ones|wraps", name)]
+)
+def test_take_frame_refuses(impl: Implementation, key: bytes | None, name: str) -> None:
+    wire = b"abc" + STOPS[name](key)
+    for kind in CHUNK_TYPES:
+        assert impl.twin("take_frame")(kind(wire), 3, key is not None, 70) is None
+
+
+@keys
+def test_take_frame_refuses_a_part(impl: Implementation, key: bytes | None) -> None:
+    for payload in (b"", b"abc", bytes(200), bytes(65536)):
+        wire = frame(PING, payload, key=key)
+        for size in {*range(min(len(wire), 20)), len(wire) - 1}:
+            assert impl.twin("take_frame")(wire[:size], 0, key is not None, 1 << 20) is None
+
+
+def test_take_frame_limits_and_starts(impl: Implementation) -> None:
+    take_frame = impl.twin("take_frame")
+    assert take_frame(b"\x89\x00", 0, False, 0) == (0x89, b"", 2)
+    assert take_frame(b"\x89\x00", 0, False, -1) is None
+    assert take_frame(b"\x89\x01a", 0, False, (1 << 63) - 1) == (0x89, b"a", 3)
+    for start in (1, 2, 3, 1 << 62):
+        assert take_frame(b"\x89\x00", start, False, 100) is None
+    with pytest.raises(ValueError, match=r"^start is negative: -2$"):
+        take_frame(b"\x89\x00", -2, False, 100)
+
+
+def test_take_frame_keeps_no_reference(impl: Implementation) -> None:
+    data = bytearray(b"\x81\x01a")
+    assert impl.twin("take_frame")(data, 0, False, 1) is not None
+    assert impl.twin("take_frame")(data, 0, True, 1) is None
+    data.extend(b"more")
 
 
 @keys

@@ -1096,15 +1096,15 @@ def test_client_headers_added_and_some_overridden() -> None:
         headers=[
             ("Cookie", "a=b"),
             ("cookie", "c=d"),
-            ("host", "other:1"),
+            ("hOST", "other:1"),
             ("user-agent", "mine"),
             ("authorization", "Bearer x"),
             ("origin", "http://o"),
         ],
     ).request()
     lines = request.decode().split("\r\n")
-    assert lines[1] == "host: other:1"
-    assert [line for line in lines if line.lower().startswith("host")] == ["host: other:1"]
+    assert lines[1] == "hOST: other:1"
+    assert [line for line in lines if line.lower().startswith("host")] == ["hOST: other:1"]
     assert "Cookie: a=b" in lines
     assert "cookie: c=d" in lines
     for line in ("user-agent: mine", "authorization: Bearer x", "origin: http://o"):

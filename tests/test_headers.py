@@ -200,10 +200,29 @@ def test_origins_another_origin_refused(origin: str | None) -> None:
     assert not Origins(["https://example.com"]).allows(origin)
 
 
-@pytest.mark.parametrize("listed", ["example.com", "https://example.com/", "*", "", "https://bücher.example"])
+@pytest.mark.parametrize(
+    "listed",
+    [
+        "example.com",
+        "https://example.com/",
+        "https://",
+        "://example.com",
+        "a b://example.com",
+        "*",
+        "",
+        "https://bücher.example",
+    ],
+)
 def test_origins_entry_that_no_browser_sends_refused(listed: str) -> None:
     with pytest.raises(ValueError, match="origin"):
         Origins([listed])
+
+
+def test_origins_of_other_schemes_compare_by_host_too() -> None:
+    origins = Origins(["chrome-extension://abc", "app://h:1"])
+    assert origins.allows("chrome-extension://abc")
+    for other in ("chrome-extension://abd", "chrome-extension://", "chrome-extension://abc:1", "app://h", "app://h:2"):
+        assert not origins.allows(other)
 
 
 def test_origins_one_str_refused() -> None:

@@ -87,6 +87,7 @@ def cases() -> list[Any]:
             ("Utf8Validator.feed", (bad,), {}),
             ("parse_header", (bad,), {}),
             ("take_messages", (bad, 0, False, 100, []), {}),
+            ("take_frame", (bad, 0, False, 100), {}),
         ]
         if bad is not None:
             found.append(("build_header", (1, 1), {"masking_key": bad}))
@@ -121,6 +122,7 @@ def cases() -> list[Any]:
         ("parse_header", (b"", -1), {}),
         ("parse_header", ("both", -1), {}),
         ("take_messages", (b"", -1, False, 100, []), {}),
+        ("take_frame", (b"", -1, False, 100), {}),
         ("pack_messages", (["\ud800"], None), {}),
         ("pack_messages", (5, None), {}),
         ("pack_messages", (None, None), {}),

@@ -110,6 +110,8 @@ def test_response_headers_and_check_response_agree() -> None:
         ("X", "y"),
     ]
     assert check_response(101, headers, KEY, subprotocols=["a", "b"]) == "b"
+    spaced = [(name, f"\t {value} " if value == ACCEPT else value) for name, value in headers]
+    assert check_response(101, spaced, KEY, subprotocols=["b"]) == "b"
     with pytest.raises(BadResponse) as caught:
         check_response(101, headers, KEY, subprotocols=["a"])
     assert (caught.value.status, caught.value.headers) == (101, tuple(headers))

@@ -129,7 +129,7 @@ def test_parse_uri_invalid_refused(uri: str) -> None:
 
 @pytest.mark.parametrize("uri", [None, b"ws://h/", 1])
 def test_parse_uri_not_str_refused(uri: object) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match="a URI is a str"):
         parse_uri(uri)  # type: ignore[arg-type]
 
 

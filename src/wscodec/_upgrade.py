@@ -223,7 +223,7 @@ def is_http_1_1(http_version: str) -> bool:
     digits = "0123456789"
     if len(major) != 1 or major not in digits or len(minor) > 1 or minor not in digits:
         return False
-    return (major, minor or "0") >= ("1", "1")
+    return (major, minor) >= ("1", "1")
 
 
 def _basic_authorization(uri: WebSocketURI) -> str | None:

@@ -1,3 +1,5 @@
+from typing_extensions import disjoint_base
+
 from ._typing import Buffer
 
 __all__ = ["Utf8Validator", "decode_utf8", "is_valid_utf8", "kernels", "use_kernel"]
@@ -5,6 +7,7 @@ __all__ = ["Utf8Validator", "decode_utf8", "is_valid_utf8", "kernels", "use_kern
 def is_valid_utf8(data: Buffer) -> bool: ...
 def decode_utf8(data: Buffer) -> str: ...
 
+@disjoint_base
 class Utf8Validator:
     def __init__(self) -> None: ...
     def feed(self, data: Buffer) -> bool: ...

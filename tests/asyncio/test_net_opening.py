@@ -360,6 +360,8 @@ async def test_wrong_settings_are_refused_at_once() -> None:
     for wrong in ({"subprotocols": ["a b"]}, {"additional_headers": {"A": "b\r\n"}}):
         with pytest.raises(ValueError, match=r".+"):
             await connect("ws://localhost/", **wrong)
+    with pytest.raises(ValueError, match="proxies"):
+        connect("ws://localhost/", proxy="http://localhost:1")
     with pytest.raises(ValueError, match="wss"):
         await connect("ws://localhost/", ssl=True)
     with pytest.raises(ValueError, match="TLS"):

@@ -195,7 +195,8 @@ def _sending(rng: Random) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
         return rng.choice(("ping", "pong")), (some_bytes(rng, rng.choice((0, 5, 125, 126))),), {}
     if kind == 3 and rng.random() < 0.3:
         return "close", (rng.choice((None, *CLOSE_CODES)), some_text(rng)), {}
-    return "one", (some_utf8(rng) if rng.random() < 0.3 else some_message(rng),), {"text": rng.choice((None, True, False))}
+    message = some_utf8(rng) if rng.random() < 0.3 else some_message(rng)
+    return "one", (message,), {"text": rng.choice((None, True, False))}
 
 
 def encoder(rng: Random) -> Observe:

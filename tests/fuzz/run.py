@@ -76,7 +76,7 @@ def run(seed: int, seconds: float) -> int:
 
 
 def main() -> int:
-    """Read the command line and run; the exit code is 1 where something differs, 2 where there is nothing to compare."""
+    """Read the command line and run; return 1 where something differs, 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))

@@ -9,12 +9,14 @@ import asyncio
 import contextlib
 import logging
 import socket
+import sys
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode
+from ..connection import Connection
+from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 
 __all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
 
@@ -35,7 +37,7 @@ class Options:
     close_timeout: float | None = 10
     max_size: int | None = DEFAULT_MAX_SIZE
     max_fragments: int | None = DEFAULT_MAX_FRAGMENTS
-    queue_high: int | None = 16
+    queue_high: int = 16
     queue_low: int = 4
     write_high: int = 32768
     write_low: int = 8192
@@ -56,14 +58,18 @@ class Options:
         """Return the settings for these arguments of `serve` and `connect`.
 
         Raises:
-            ValueError: a limit is negative, a low mark is above its high mark, or `compression` is asked for.
+            ValueError: a limit is negative, a low mark is above its high mark, a time is not above 0, or
+                `compression` is asked for.
+            TypeError: a limit is not a number.
         """
         if compression is not None:
             raise ValueError("there is no compression: leave it None")
         for name in ("ping_interval", "ping_timeout", "close_timeout"):
             if settings[name] is not None and not settings[name] > 0:
                 raise ValueError(f"{name} is a number of seconds above 0 or None, not {settings[name]!r}")
-        queue_high, queue_low = (None, 0) if max_queue is None else _marks("max_queue", max_queue)
+        # To complain now, and not as the first peer comes.
+        Connection(Role.SERVER, max_size=settings.get("max_size"), max_fragments=settings.get("max_fragments"))
+        queue_high, queue_low = (sys.maxsize, sys.maxsize) if max_queue is None else _marks("max_queue", max_queue)
         write_high, write_low = _marks("write_limit", write_limit)
         return cls(
             logger,

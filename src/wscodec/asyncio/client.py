@@ -117,8 +117,8 @@ class Connecting(asyncio.Protocol):
 class connect(Opening[ClientConnection]):
     """Connect to a WebSocket server: `ws = await connect(uri)`, or `async with connect(uri) as ws`.
 
-    There is no compression, and redirects, proxies and reconnecting (`async for ws in connect(...)`) are not
-    supported.
+    There is no compression (`compression` is None), there are no proxies (`proxy` is None), and redirects and
+    reconnecting (`async for ws in connect(...)`) are not supported.
 
     Args:
         uri: such as "wss://example.com/chat". A user name and password in it are sent as Basic authentication.
@@ -151,6 +151,7 @@ class connect(Opening[ClientConnection]):
         compression: str | None = None,
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = "wscodec",
+        proxy: str | None = None,
         on_messages: Callable[[ClientConnection, list[Any]], object] | None = None,
         on_open: Callable[[ClientConnection], object] | None = None,
         on_close: Callable[[ClientConnection], object] | None = None,
@@ -168,6 +169,8 @@ class connect(Opening[ClientConnection]):
         server_hostname: str | None = None,
         **kwargs: Any,
     ) -> None:
+        if proxy is not None:
+            raise ValueError("there are no proxies: leave it None")
         self._uri = uri
         self._handshake_settings: dict[str, Any] = {
             "origin": origin,

@@ -158,7 +158,7 @@ class MessageChannel(LiveChannel):
 
         RFC 6455 §5.4, §6.1.
         """
-        if is_in_parts(message):
+        if not isinstance(message, (str, bytes)) and is_in_parts(message):
             await self._send_parts(message, text)  # type: ignore[arg-type]
         elif self._sending is not None and self._sending.locked():
             async with self._sending:

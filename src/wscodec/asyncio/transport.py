@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import ClassVar, Final, TypeAlias, cast
 
 from ..connection import Connection
 from ..events import Event, Fragment
@@ -107,21 +107,28 @@ class Channel(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Take the peer's bytes; what they say is delivered before this returns."""
         self._heard = True
+        if self._options.on_messages is None:
+            self._receive(data)
+            return
+        # What the callback sends goes out right behind it, not at the end of the tick.
+        scheduled, self._flush_scheduled = self._flush_scheduled, True
+        try:
+            self._receive(data)
+        finally:
+            self._flush_scheduled = scheduled
+        self._flush()
+
+    def _receive(self, data: bytes) -> None:
         connection = self._connection
         events = connection.receive(data)
+        controls = connection.controls if events else ()
         if events:
-            items: list[Any] = events
-            if connection.controls:
-                items = self._take_controls(connection.controls, events)
+            items = self._take_controls(controls, events) if controls else events
             if items:
-                self._deliver(items)
-        if self._closing or connection.controls or connection.close_owed:
+                self._deliver(cast("list[Item]", items))
+        if controls or self._closing or connection.error is not None:
             self._go_on_closing()
-        if connection.unsent_size or connection.close_owed:
-            if self._options.on_messages is not None:
-                self._flush()
-            else:
-                self._push()
+            self._push()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
@@ -214,17 +221,21 @@ class Channel(asyncio.Protocol):
             self._queue.extend(items)
         else:
             self._queue = deque(items)
-        self._queue_size += sum(map(_size, items))
+        self._queue_size += sum(map(_size, items)) if self._options.streaming else sum(map(len, items))  # type: ignore[arg-type]
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
-        self._regulate()
+        if self._is_queue_full():
+            self._regulate()
 
     def _dequeue(self) -> Item:
         """Return the oldest item."""
-        item = self._queue.popleft()
-        self._queue_size -= _size(item)
-        if not self._queue:
+        queue = self._queue
+        item = queue.popleft()
+        if not queue:
+            # The size is that of all that came since the queue was empty: to take off each item's size as it
+            # goes would cost more than the item's whole way through here.
             self._queue = _EMPTY
+            self._queue_size = 0
         if self._reading_paused:
             self._regulate()
         return item
@@ -249,14 +260,13 @@ class Channel(asyncio.Protocol):
         return self._is_queue_full() or self._connection.unsent_size > self._options.write_high
 
     def _is_queue_full(self) -> bool:
-        high = self._options.queue_high
-        return (high is not None and len(self._queue) > high) or self._queue_size > QUEUE_SIZE
+        return len(self._queue) > self._options.queue_high or self._queue_size > QUEUE_SIZE
 
     def _is_drained(self) -> bool:
         options = self._options
         return (
-            (options.queue_high is None or len(self._queue) <= options.queue_low)
-            and self._queue_size <= QUEUE_SIZE // 4
+            len(self._queue) <= options.queue_low
+            and self._queue_size <= QUEUE_SIZE
             and self._connection.unsent_size <= options.write_low
         )
 
