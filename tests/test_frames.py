@@ -311,6 +311,13 @@ def test_take_messages_stops_before_a_part(impl: Implementation, key: bytes | No
 
 
 @keys
+def test_take_other_masking_with_what_looks_like_a_length(impl: Implementation, key: bytes | None) -> None:
+    wire = bytes([0x82, 0x80 if key is None else 0x00]) + (65536).to_bytes(8) + bytes(70_000)
+    assert take(impl, wire, key=key) == (0, [])
+    assert impl.twin("take_frame")(wire, 0, key is not None, 1 << 20) is None
+
+
+@keys
 def test_take_messages_limits(impl: Implementation, key: bytes | None) -> None:
     empty, one = plain_frame("", key), plain_frame("a", key)
     assert take(impl, empty + one, key=key, max_size=0) == (len(empty), [""])

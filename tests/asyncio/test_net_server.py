@@ -159,6 +159,33 @@ async def test_serve_forever_ends_as_the_server_is_closed() -> None:
         await task
 
 
+async def test_server_is_a_context_itself_and_knows_its_loop() -> None:
+    server = await listen(echo, open_timeout=None)
+    async with server as same:
+        assert same is server
+        assert server.get_loop() is asyncio.get_running_loop()
+        async with connect(uri(server), open_timeout=None) as ws:
+            await settled(ws)
+    assert not server.is_serving()
+
+
+async def test_shutdown_refuses_who_was_accepted_just_before() -> None:
+    async with listen(idle) as server, raw_client(server, None) as first:
+        first.send(REQUEST)
+        await first.head()
+        address = server.sockets[0].getsockname()
+        with socket.create_connection(address) as late:
+            late.setblocking(False)
+            while not server._handshakes:
+                await asyncio.sleep(0)
+            server.close()
+            answer = await asyncio.get_running_loop().sock_recv(late, 1000)
+            assert answer.startswith(b"HTTP/1.1 503 ")
+            late.send(b"\r\n")  # not read any more
+            (handshake,) = server._handshakes
+            handshake.refuse(503)
+
+
 async def test_serve_on_a_socket_of_the_callers_has_no_delay() -> None:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
