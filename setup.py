@@ -24,6 +24,8 @@ SOURCES = {
     "_utf8": ["cpu", "utf8", "utf8_portable", "utf8_avx2"],
     "_frames": [],
 }
+# Nothing in static variables: sub-interpreters share neither the modules' state nor their classes.
+MACROS = [("CYTHON_USE_MODULE_STATE", "1"), ("CYTHON_USE_TYPE_SPECS", "1")]
 SOURCE_SUFFIXES = (".c", ".h", ".pyx", ".pxd")
 
 
@@ -53,9 +55,9 @@ def extensions():
         Extension(
             f"wscodec.{name}",
             [f"{PACKAGE}/{name}.pyx", *(f"{KERNELS}/{kernel}.c" for kernel in kernels)],
-            depends=glob(f"{KERNELS}/*.h"),
+            depends=[*glob(f"{KERNELS}/*.h"), "setup.py"],
             include_dirs=[PACKAGE],
-            define_macros=[("CYTHON_USE_MODULE_STATE", "1")],
+            define_macros=MACROS,
             extra_compile_args=compile_args,
             extra_link_args=link_args,
         )

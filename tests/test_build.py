@@ -154,7 +154,7 @@ def test_without_a_compiler_the_install_is_pure_and_says_so(
     assert faults_of(wheel.path) == []
     python = install(wheel.path)
     assert run(python, "-c", USE).stdout == "pure\n"
-    assert "WSCODEC_BACKEND=compiled, but the compiled modules can't be imported" in run(python, "-c", FORCE).stdout
+    assert "can't be imported: No module named 'wscodec._frames'" in run(python, "-c", FORCE).stdout
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +176,38 @@ def test_a_compiler_that_fails_leaves_no_module_of_an_earlier_build(tree: Path) 
     assert not earlier.exists()
     with pytest.raises(AssertionError, match="no-such-compiler"):
         run(*build_ext, cwd=tree, CC="no-such-compiler", WSCODEC_REQUIRE="1")
+
+
+IN_A_SUBINTERPRETER = """
+import wscodec
+assert wscodec.backend == "compiled"
+assert wscodec.Decoder(wscodec.Role.CLIENT).feed(wscodec.encode_many(["a", b"b", "ä€"])) == ["a", b"b", "ä€"]
+assert wscodec.Utf8Validator().feed(b"\\xe2")
+"""
+
+SUBINTERPRETERS = """
+import _interpreters, sys, threading
+code = f"import sys; sys.path[:] = {sys.path!r}" + sys.argv[1]
+failures = []
+def use():
+    interpreter = _interpreters.create("isolated")
+    failures.append(_interpreters.exec(interpreter, code))
+    _interpreters.destroy(interpreter)
+for _ in range(3):
+    use()
+threads = [threading.Thread(target=use) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(*failures)
+"""
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="before 3.13, hashlib alone crashes isolated sub-interpreters")
+def test_compiled_modules_work_in_isolated_subinterpreters_in_a_row_and_at_once() -> None:
+    assert run(sys.executable, "-c", SUBINTERPRETERS, IN_A_SUBINTERPRETER).stdout.split() == ["None"] * 7
 
 
 def test_python_versions_agree() -> None:

@@ -26,8 +26,8 @@ from .spec import (
 
 __all__ = ["Connection"]
 
-# Above this much unsent output, only the latest ping is answered (§5.5.3): a peer that pings and never reads
-# costs no more memory than that.
+# Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
+# never reads costs little memory: at worst one small object for every two of these bytes.
 _PONG_LIMIT = 1 << 14
 
 
@@ -134,8 +134,8 @@ class Connection:
             data: any C-contiguous buffer; it isn't kept.
 
         Returns:
-            The events that these bytes complete, in order. Pings are answered already. After a Close frame, an
-            offence or `eof` there are no more.
+            The events that these bytes complete, in order; after a Close frame, an offence or `eof` there are no
+            more. Pings are answered already, until our own Close frame is out.
 
         Raises:
             TypeError: `data` is not a C-contiguous bytes-like object.

@@ -14,7 +14,7 @@ from .control import close_payload
 from .errors import ConcurrencyError, not_a_message
 from .frames import encode_frame, is_server
 from .keys import take_keys
-from .spec import MAX_CONTROL_LENGTH, CloseCode, Opcode, Role
+from .spec import CloseCode, Opcode, Role
 
 __all__ = ["Encoder", "encode", "encode_many"]
 
@@ -97,11 +97,11 @@ class Encoder:
 
     def ping(self, payload: Buffer = b"") -> bytes:
         """Encode a Ping frame of at most 125 bytes; ValueError above (RFC 6455 §5.5.2)."""
-        return self._control(Opcode.PING, payload)
+        return self._frame(Opcode.PING, payload)
 
     def pong(self, payload: Buffer = b"") -> bytes:
         """Encode a Pong frame of at most 125 bytes; ValueError above (RFC 6455 §5.5.3)."""
-        return self._control(Opcode.PONG, payload)
+        return self._frame(Opcode.PONG, payload)
 
     def close(self, code: int | None = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bytes:
         """Encode a Close frame.
@@ -119,12 +119,6 @@ class Encoder:
         RFC 6455 §5.5.1, §7.4.
         """
         return self._frame(Opcode.CLOSE, close_payload(code, reason))
-
-    def _control(self, opcode: Opcode, payload: Buffer) -> bytes:
-        with flat_view(payload) as view:
-            if len(view) > MAX_CONTROL_LENGTH:
-                raise ValueError(f"a control frame has at most 125 bytes, not {len(view)}")
-            return self._frame(opcode, view)
 
     def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
         return encode_frame(opcode, payload, fin=fin, masking_key=take_keys(1) if self._masked else None)

@@ -8,6 +8,7 @@ Floor 3.
 
 from __future__ import annotations
 
+import operator
 import sys
 
 from ._backend import apply_mask, build_header, parse_header, take_frame
@@ -302,9 +303,10 @@ _NO_LIMIT = sys.maxsize
 
 
 def check_limit(name: str, limit: int | None) -> int:
-    """Return a limit in bytes or in pieces, where None is none; ValueError for a negative one."""
+    """Return a limit in bytes or in pieces, where None is none; ValueError or TypeError for what can't be one."""
     if limit is None:
         return _NO_LIMIT
+    limit = operator.index(limit)
     if limit < 0:
         raise ValueError(f"{name} is negative: {limit}")
     return min(limit, _NO_LIMIT)

@@ -25,15 +25,18 @@ class _Pool:
 
     def take(self, size: int) -> bytes:
         """Return `size` bytes that nobody else gets."""
-        if size > _BLOCK_SIZE:
+        # Who finds the lock taken must not wait: it may be a signal handler above the one who holds it.
+        if size > _BLOCK_SIZE or not self._lock.acquire(blocking=False):
             return os.urandom(size)
-        with self._lock:
+        try:
             if self._position + size > len(self._block):
                 self._block = os.urandom(_BLOCK_SIZE)
                 self._position = 0
             start = self._position
             self._position += size
             return self._block[start : self._position]
+        finally:
+            self._lock.release()
 
 
 _pool = _Pool()

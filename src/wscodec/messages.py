@@ -253,7 +253,4 @@ class Decoder:
             self._closed = True
         event = control_event(opcode, payload)
         events.append(event)
-        if self.controls:
-            self.controls.append(event)
-        else:
-            self.controls = [event]
+        self.controls.append(event)
