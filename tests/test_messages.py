@@ -401,6 +401,7 @@ def test_decoder_feed_keeps_no_reference(wire: bytes, view: bool) -> None:
     else:
         decoder.feed(data)
     data.extend(b"more")  # BufferError, were there an export
+    assert data == wire + b"more"
 
 
 @pytest.mark.parametrize(

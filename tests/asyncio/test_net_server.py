@@ -155,8 +155,10 @@ async def test_serve_forever_ends_as_the_server_is_closed() -> None:
     async with listen(idle, start_serving=False) as server:
         task = asyncio.create_task(server.serve_forever())
         await asyncio.sleep(0)
+        assert server.is_serving()
         server.close()
         await task
+        assert not server.is_serving()
 
 
 async def test_server_is_a_context_itself_and_knows_its_loop() -> None:
