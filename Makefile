@@ -48,7 +48,7 @@ $(NODE):
 	@mkdir -p $(@D)
 	@if command -v npm >/dev/null; then \
 		echo "==> the ws package for Node.js"; \
-		npm install --silent --no-audit --no-fund --prefix $(@D) ws@8 || echo "==> not installed: its tests say so"; \
+		npm install --silent --no-audit --no-fund --fetch-retries 0 --prefix $(@D) ws@8 || echo "==> not installed: its tests say so"; \
 	fi
 	@touch $@
 
