@@ -102,6 +102,11 @@ def test_encode_many_of_none_and_of_a_tuple(role: Role) -> None:
     assert [f.payload for f in frames_of(Encoder(role).encode_many(("a", b"b")))] == [b"a", b"b"]
 
 
+def test_encode_many_of_a_str_is_a_type_error() -> None:
+    with pytest.raises(TypeError, match="sequence of messages"):
+        wscodec.encode_many("abc")
+
+
 def test_module_functions_are_a_server_s() -> None:
     assert wscodec.encode("Hello") == bytes.fromhex("81 05 48 65 6c 6c 6f")
     assert wscodec.encode_many(["a", b"b"]) == b"\x81\x01a\x82\x01b"

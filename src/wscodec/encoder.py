@@ -69,6 +69,8 @@ class Encoder:
         RFC 6455 §5.6, §6.1.
         """
         self._check_free()
+        if isinstance(messages, str):
+            raise TypeError("a burst is a sequence of messages, not one message")
         return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
 
     def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
