@@ -20,8 +20,8 @@ from setuptools.command.build_py import build_py
 PACKAGE = "src/wscodec"
 KERNELS = f"{PACKAGE}/_kernels"
 SOURCES = {
-    "_mask": ["cpu", "mask", "mask_portable", "mask_avx2"],
-    "_utf8": ["cpu", "utf8", "utf8_portable", "utf8_avx2"],
+    "_mask": ["cpu", "mask", *(f"mask_{level}" for level in ("portable", "sse2", "avx2", "avx512", "neon"))],
+    "_utf8": ["cpu", "utf8", *(f"utf8_{level}" for level in ("portable", "ssse3", "avx2", "avx512", "neon"))],
     "_frames": [],
 }
 # Nothing in static variables: sub-interpreters share neither the modules' state nor their classes.

@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
 from wscodec._mask cimport mask_kernel, wsc_mask_key, wsc_mask_short
-from wscodec._utf8 cimport decode
+from wscodec._utf8 cimport text_of
 from wscodec._views cimport open_view
 
 from ._typing import Buffer, Message
@@ -275,7 +275,7 @@ cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint
     """Copy and unmask; not 0 if any byte of the result isn't ASCII."""
     if size <= SHORT:
         return wsc_mask_short(<uint8_t *>dst, src, <size_t>size, key)
-    return mask_kernel.function(<uint8_t *>dst, src, <size_t>size, key)
+    return mask_kernel.mask(<uint8_t *>dst, src, <size_t>size, key)
 
 
 cdef inline object take_bytes(const uint8_t *payload, Py_ssize_t size, uint32_t key):
@@ -295,10 +295,7 @@ cdef inline object take_text(const uint8_t *payload, Py_ssize_t size, uint32_t k
     if unmask(PyUnicode_DATA(message), payload, size, key) == 0:
         return message
     # The object that was to be the text holds its bytes; it goes as soon as they are decoded.
-    try:
-        return decode(<const uint8_t *>PyUnicode_DATA(message), size)
-    except UnicodeDecodeError:
-        return None
+    return text_of(<const uint8_t *>PyUnicode_DATA(message), size)
 
 
 def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:

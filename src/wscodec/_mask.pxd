@@ -4,12 +4,11 @@ from libc.stdint cimport uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "_kernels/mask.h" nogil:
-    ctypedef uint64_t (*wsc_mask_function)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) noexcept
     ctypedef struct wsc_mask_kernel:
         const char *name
         int level
-        wsc_mask_function function
-    const wsc_mask_kernel wsc_mask_kernels[]
+        uint64_t (*mask)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) noexcept
+    const wsc_mask_kernel *const wsc_mask_kernels[]
     uint32_t wsc_mask_key(const uint8_t *key, size_t offset) noexcept
     uint64_t wsc_mask_short(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) noexcept
 

@@ -58,7 +58,7 @@ def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
     try:
         read_key(key, offset, &turned)
         result = PyBytes_FromStringAndSize(NULL, view.len)
-        mask_kernel.function(
+        mask_kernel.mask(
             <uint8_t *>PyBytes_AS_STRING(result), <const uint8_t *>view.buf, <size_t>view.len, turned
         )
         return result
@@ -84,17 +84,17 @@ def apply_mask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
     cdef uint32_t turned
     read_key(key, offset, &turned)
     open_writable(buffer, &view)
-    mask_kernel.function(<uint8_t *>view.buf, <const uint8_t *>view.buf, <size_t>view.len, turned)
+    mask_kernel.mask(<uint8_t *>view.buf, <const uint8_t *>view.buf, <size_t>view.len, turned)
     PyBuffer_Release(&view)
 
 
 def kernels() -> tuple[str, ...]:
     """Return the names of the masking kernels that this CPU can run, best first."""
     names = []
-    cdef const wsc_mask_kernel *kernel = wsc_mask_kernels
-    while kernel.name != NULL:
-        if wsc_cpu_has(kernel.level):
-            names.append(kernel.name.decode())
+    cdef const wsc_mask_kernel *const *kernel = wsc_mask_kernels
+    while kernel[0] != NULL:
+        if wsc_cpu_has(kernel[0].level):
+            names.append(kernel[0].name.decode())
         kernel += 1
     return tuple(names)
 
@@ -108,10 +108,10 @@ def use_kernel(name: str) -> None:
     global mask_kernel
     if name not in kernels():
         raise ValueError(f"no masking kernel {name!r} here, only {', '.join(kernels())}")
-    cdef const wsc_mask_kernel *kernel = wsc_mask_kernels
-    while kernel.name.decode() != name:
+    cdef const wsc_mask_kernel *const *kernel = wsc_mask_kernels
+    while kernel[0].name.decode() != name:
         kernel += 1
-    mask_kernel = kernel
+    mask_kernel = kernel[0]
 
 
 use_kernel(kernels()[0])

@@ -1,16 +1,21 @@
 # What the other compiled modules use of `_utf8`. Floor 1.
 
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 
 
 cdef extern from "_kernels/utf8.h" nogil:
-    ctypedef int (*wsc_utf8_function)(const uint8_t *p, size_t size) noexcept
+    ctypedef struct wsc_text:
+        size_t characters
+        uint8_t widest
     ctypedef struct wsc_utf8_kernel:
         const char *name
         int level
-        wsc_utf8_function valid
-        wsc_utf8_function ascii
-    const wsc_utf8_kernel wsc_utf8_kernels[]
+        int (*valid)(const uint8_t *p, size_t size) noexcept
+        int (*measure)(const uint8_t *p, size_t size, wsc_text *text) noexcept
+        void (*to_ucs1)(uint8_t *dst, size_t characters, const uint8_t *src, size_t size) noexcept
+        void (*to_ucs2)(uint16_t *dst, size_t characters, const uint8_t *src, size_t size) noexcept
+        void (*to_ucs4)(uint32_t *dst, size_t characters, const uint8_t *src, size_t size) noexcept
+    const wsc_utf8_kernel *const wsc_utf8_kernels[]
     unsigned wsc_utf8_feed(const wsc_utf8_kernel *kernel, unsigned state, const uint8_t *p, size_t size) noexcept
     enum:
         WSC_UTF8_REJECT
@@ -21,4 +26,5 @@ cdef extern from "_kernels/cpu.h" nogil:
     bint wsc_cpu_has(int level) noexcept
 
 
-cdef str decode(const uint8_t *p, Py_ssize_t size)
+# The text of `size` bytes of UTF-8, or None if they are not valid.
+cdef str text_of(const uint8_t *p, Py_ssize_t size)

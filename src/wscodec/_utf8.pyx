@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from cpython.buffer cimport PyBuffer_Release
 from cpython.unicode cimport PyUnicode_DecodeUTF8
-from libc.stdint cimport uint8_t
+from libc.stdint cimport uint8_t, uint16_t, uint32_t
 from libc.string cimport memcpy
 
 from wscodec._views cimport open_view
@@ -24,18 +24,39 @@ cdef extern from "Python.h":
     void *PyUnicode_DATA(object text)
 
 
+# The lead bytes that decide how wide a str's characters are.
+cdef enum:
+    FIRST_LEAD = 0xC2
+    LAST_OF_UCS1 = 0xC3
+    LAST_OF_UCS2 = 0xEF
+
+
 # The kernel in use.
 cdef const wsc_utf8_kernel *utf8_kernel
 
 
-cdef str decode(const uint8_t *p, Py_ssize_t size):
-    """Return the text of `size` bytes of UTF-8; UnicodeDecodeError as from `bytes.decode`."""
-    # Of one character, CPython has the object already.
-    if size < 2 or not utf8_kernel.ascii(p, <size_t>size):
+cdef str text_of(const uint8_t *p, Py_ssize_t size):
+    cdef wsc_text text
+    cdef size_t characters
+    if not utf8_kernel.measure(p, <size_t>size, &text):
+        return None
+    characters = text.characters
+    if characters < 2:
+        # CPython has the object already.
         return PyUnicode_DecodeUTF8(<const char *>p, size, NULL)
-    text = PyUnicode_New(size, 127)
-    memcpy(PyUnicode_DATA(text), p, <size_t>size)
-    return text
+    if text.widest < FIRST_LEAD:
+        result = PyUnicode_New(size, 0x7F)
+        memcpy(PyUnicode_DATA(result), p, <size_t>size)
+    elif text.widest <= LAST_OF_UCS1:
+        result = PyUnicode_New(<Py_ssize_t>characters, 0xFF)
+        utf8_kernel.to_ucs1(<uint8_t *>PyUnicode_DATA(result), characters, p, <size_t>size)
+    elif text.widest <= LAST_OF_UCS2:
+        result = PyUnicode_New(<Py_ssize_t>characters, 0xFFFF)
+        utf8_kernel.to_ucs2(<uint16_t *>PyUnicode_DATA(result), characters, p, <size_t>size)
+    else:
+        result = PyUnicode_New(<Py_ssize_t>characters, 0x10FFFF)
+        utf8_kernel.to_ucs4(<uint32_t *>PyUnicode_DATA(result), characters, p, <size_t>size)
+    return result
 
 
 def is_valid_utf8(data: Buffer) -> bool:
@@ -78,7 +99,9 @@ def decode_utf8(data: Buffer) -> str:
     cdef Py_buffer view
     open_view(data, &view)
     try:
-        return decode(<const uint8_t *>view.buf, view.len)
+        text = text_of(<const uint8_t *>view.buf, view.len)
+        # What isn't valid CPython decodes once more, for its error.
+        return PyUnicode_DecodeUTF8(<const char *>view.buf, view.len, NULL) if text is None else text
     finally:
         PyBuffer_Release(&view)
 
@@ -127,10 +150,10 @@ cdef class Utf8Validator:
 def kernels() -> tuple[str, ...]:
     """Return the names of the UTF-8 kernels that this CPU can run, best first."""
     names = []
-    cdef const wsc_utf8_kernel *kernel = wsc_utf8_kernels
-    while kernel.name != NULL:
-        if wsc_cpu_has(kernel.level):
-            names.append(kernel.name.decode())
+    cdef const wsc_utf8_kernel *const *kernel = wsc_utf8_kernels
+    while kernel[0] != NULL:
+        if wsc_cpu_has(kernel[0].level):
+            names.append(kernel[0].name.decode())
         kernel += 1
     return tuple(names)
 
@@ -144,10 +167,10 @@ def use_kernel(name: str) -> None:
     global utf8_kernel
     if name not in kernels():
         raise ValueError(f"no UTF-8 kernel {name!r} here, only {', '.join(kernels())}")
-    cdef const wsc_utf8_kernel *kernel = wsc_utf8_kernels
-    while kernel.name.decode() != name:
+    cdef const wsc_utf8_kernel *const *kernel = wsc_utf8_kernels
+    while kernel[0].name.decode() != name:
         kernel += 1
-    utf8_kernel = kernel
+    utf8_kernel = kernel[0]
 
 
 use_kernel(kernels()[0])

@@ -1,6 +1,6 @@
 /* What the CPU and the operating system can do, and how much of it each kernel asks for. Floor 0.
  *
- * A level contains those before it on the same architecture. Levels that no kernel uses are not listed.
+ * On x86 a level contains those before it. NEON is part of every 64-bit ARM CPU.
  */
 #ifndef WSC_CPU_H
 #define WSC_CPU_H
@@ -13,7 +13,20 @@
 #define WSC_X86 0
 #endif
 
-typedef enum { WSC_PORTABLE, WSC_AVX2 } wsc_level;
+#if (defined(__GNUC__) || defined(__clang__)) && defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
+#define WSC_ARM 1
+#else
+#define WSC_ARM 0
+#endif
+
+typedef enum {
+    WSC_PORTABLE,
+    WSC_SSE2,
+    WSC_SSSE3,  /* and POPCNT */
+    WSC_AVX2,   /* and POPCNT */
+    WSC_AVX512, /* F, BW and VL, on CPUs with VBMI: older ones lower their clock for 512-bit vectors */
+    WSC_NEON
+} wsc_level;
 
 /* Whether the CPU has the instructions of `level` and the operating system saves their registers. */
 int wsc_cpu_has(wsc_level level);

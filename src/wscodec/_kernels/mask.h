@@ -15,21 +15,22 @@
 
 #include "cpu.h"
 
-typedef uint64_t (*wsc_mask_function)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
-
 typedef struct {
     const char *name;
     wsc_level level;
-    wsc_mask_function function;
+    uint64_t (*mask)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
 } wsc_mask_kernel;
 
-/* Best first; the last one runs everywhere and is followed by an entry without a name. */
-extern const wsc_mask_kernel wsc_mask_kernels[];
-
-uint64_t wsc_mask_portable(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
+extern const wsc_mask_kernel wsc_mask_portable;
 #if WSC_X86
-uint64_t wsc_mask_avx2(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key);
+extern const wsc_mask_kernel wsc_mask_sse2, wsc_mask_avx2, wsc_mask_avx512;
 #endif
+#if WSC_ARM
+extern const wsc_mask_kernel wsc_mask_neon;
+#endif
+
+/* All of them, best first and NULL last; the last but one runs everywhere. */
+extern const wsc_mask_kernel *const wsc_mask_kernels[];
 
 #define WSC_TOP_BITS UINT64_C(0x8080808080808080)
 

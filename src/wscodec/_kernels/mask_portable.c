@@ -1,7 +1,7 @@
 /* Masking by 64-bit words. Floor 0. */
 #include "mask.h"
 
-uint64_t wsc_mask_portable(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) {
+static uint64_t mask(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) {
     if (size <= 32) {
         return wsc_mask_short(dst, src, size, key);
     }
@@ -29,3 +29,5 @@ uint64_t wsc_mask_portable(uint8_t *dst, const uint8_t *src, size_t size, uint32
     wsc_store64(dst + size - 8, tail);
     return seen & WSC_TOP_BITS;
 }
+
+const wsc_mask_kernel wsc_mask_portable = {"portable", WSC_PORTABLE, mask};

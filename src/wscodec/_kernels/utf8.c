@@ -1,12 +1,14 @@
 /* The table of UTF-8 kernels, and chunks that are cut anywhere. Floor 0. */
 #include "utf8.h"
 
-const wsc_utf8_kernel wsc_utf8_kernels[] = {
+const wsc_utf8_kernel *const wsc_utf8_kernels[] = {
 #if WSC_X86
-    {"avx2", WSC_AVX2, wsc_utf8_valid_avx2, wsc_utf8_ascii_avx2},
+    &wsc_utf8_avx512,   &wsc_utf8_avx2, &wsc_utf8_ssse3,
 #endif
-    {"portable", WSC_PORTABLE, wsc_utf8_valid_portable, wsc_utf8_ascii_portable},
-    {NULL, WSC_PORTABLE, NULL, NULL},
+#if WSC_ARM
+    &wsc_utf8_neon,
+#endif
+    &wsc_utf8_portable, NULL,
 };
 
 /* How many bytes at the end may begin a character that isn't finished there: 0 to 3. */

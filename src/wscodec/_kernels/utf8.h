@@ -1,8 +1,11 @@
 /* UTF-8 (RFC 3629 section 4). Floor 0.
  *
- * Contract of every kernel: `valid` returns 1 if the `size` bytes at `p` are whole, well-formed UTF-8, else 0;
- * `ascii` returns 1 if none of them has its top bit set. Any alignment; exactly `size` bytes are read; size 0 is
- * valid and ASCII.
+ * Contract of every kernel, with `size` bytes at `p` or `src`, at any alignment. Exactly these are read.
+ *   valid    returns 1 if they are whole, well-formed UTF-8, else 0.
+ *   measure  does what `valid` does and, if they are, says in `text` what they hold.
+ *   to_ucs1, to_ucs2, to_ucs4  write the `characters` code points of valid text, one unit of 1, 2 or 4 bytes for each.
+ *            Exactly these are written. All code points must fit: see `widest`.
+ * Nothing is valid, and has no characters.
  */
 #ifndef WSC_UTF8_H
 #define WSC_UTF8_H
@@ -12,24 +15,31 @@
 
 #include "cpu.h"
 
-typedef int (*wsc_utf8_function)(const uint8_t *p, size_t size);
+typedef struct {
+    size_t characters;
+    uint8_t widest; /* the highest byte, where not all is ASCII: to C3 below U+0100, to EF below U+10000 */
+} wsc_text;
 
 typedef struct {
     const char *name;
     wsc_level level;
-    wsc_utf8_function valid;
-    wsc_utf8_function ascii;
+    int (*valid)(const uint8_t *p, size_t size);
+    int (*measure)(const uint8_t *p, size_t size, wsc_text *text);
+    void (*to_ucs1)(uint8_t *dst, size_t characters, const uint8_t *src, size_t size);
+    void (*to_ucs2)(uint16_t *dst, size_t characters, const uint8_t *src, size_t size);
+    void (*to_ucs4)(uint32_t *dst, size_t characters, const uint8_t *src, size_t size);
 } wsc_utf8_kernel;
 
-/* Best first; the last one runs everywhere and is followed by an entry without a name. */
-extern const wsc_utf8_kernel wsc_utf8_kernels[];
-
-int wsc_utf8_valid_portable(const uint8_t *p, size_t size);
-int wsc_utf8_ascii_portable(const uint8_t *p, size_t size);
+extern const wsc_utf8_kernel wsc_utf8_portable;
 #if WSC_X86
-int wsc_utf8_valid_avx2(const uint8_t *p, size_t size);
-int wsc_utf8_ascii_avx2(const uint8_t *p, size_t size);
+extern const wsc_utf8_kernel wsc_utf8_ssse3, wsc_utf8_avx2, wsc_utf8_avx512;
 #endif
+#if WSC_ARM
+extern const wsc_utf8_kernel wsc_utf8_neon;
+#endif
+
+/* All of them, best first and NULL last; the last but one runs everywhere. */
+extern const wsc_utf8_kernel *const wsc_utf8_kernels[];
 
 /* The state of the automaton between two bytes. In every other state than these two a character is unfinished. */
 enum { WSC_UTF8_REJECT = 0, WSC_UTF8_ACCEPT = 6 };
@@ -39,5 +49,23 @@ unsigned wsc_utf8_step(unsigned state, const uint8_t *p, size_t size);
 
 /* The same at the speed of `kernel`: the automaton sees only a character that a chunk's edge cuts. */
 unsigned wsc_utf8_feed(const wsc_utf8_kernel *kernel, unsigned state, const uint8_t *p, size_t size);
+
+/* Reads the first character of valid text and returns its size in bytes. */
+static inline size_t wsc_utf8_read(const uint8_t *p, uint32_t *code) {
+    if (p[0] < 0x80) {
+        *code = p[0];
+        return 1;
+    }
+    if (p[0] < 0xE0) {
+        *code = (p[0] & 0x1FU) << 6 | (p[1] & 0x3FU);
+        return 2;
+    }
+    if (p[0] < 0xF0) {
+        *code = (p[0] & 0x0FU) << 12 | (p[1] & 0x3FU) << 6 | (p[2] & 0x3FU);
+        return 3;
+    }
+    *code = (p[0] & 0x07U) << 18 | (p[1] & 0x3FU) << 12 | (p[2] & 0x3FU) << 6 | (p[3] & 0x3FU);
+    return 4;
+}
 
 #endif
