@@ -8,7 +8,7 @@ Floor 1.
 from __future__ import annotations
 
 from cpython.buffer cimport PyBuffer_Release
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from libc.stdint cimport uint8_t, uint32_t
 
 from wscodec._views cimport open_view, open_writable
@@ -19,23 +19,41 @@ from .errors import bad_key
 __all__ = ["apply_mask", "apply_mask_inplace", "kernels", "use_kernel"]
 
 
-cdef int read_key(object key, object offset, uint32_t *turned) except -1:
+cdef extern from "Python.h":
+    unsigned long PyLong_AsUnsignedLongMask(object number) except? <unsigned long>-1
+
+
+cdef inline int read_key(object key, object offset, uint32_t *turned) except -1:
     """Read the four bytes of `key` as they apply from `offset` on."""
+    cdef size_t phase = PyLong_AsUnsignedLongMask(offset) & 3
+    if PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) == 4:
+        turned[0] = wsc_mask_key(<const uint8_t *>PyBytes_AS_STRING(key), phase)
+        return 0
+    return read_key_of(key, phase, turned)
+
+
+cdef int read_key_of(object key, size_t phase, uint32_t *turned) except -1:
+    """Read the key from any buffer."""
     cdef Py_buffer view
     cdef Py_ssize_t size
     open_view(key, &view)
     size = view.len
     if size == 4:
-        try:
-            turned[0] = wsc_mask_key(<const uint8_t *>view.buf, <size_t>(offset & 3))
-        finally:
-            PyBuffer_Release(&view)
-        return 0
+        turned[0] = wsc_mask_key(<const uint8_t *>view.buf, phase)
     PyBuffer_Release(&view)
-    raise bad_key(size)
+    if size != 4:
+        raise bad_key(size)
+    return 0
 
 
-def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
+cdef inline bytes masked(const void *data, Py_ssize_t size, uint32_t key):
+    """Return `size` bytes masked."""
+    result = PyBytes_FromStringAndSize(NULL, size)
+    mask_kernel.mask(<uint8_t *>PyBytes_AS_STRING(result), <const uint8_t *>data, <size_t>size, key)
+    return result
+
+
+def apply_mask(data: Buffer, key: Buffer, /, offset: int = 0) -> bytes:
     """Mask or unmask `data`.
 
     Args:
@@ -54,19 +72,18 @@ def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
     """
     cdef Py_buffer view
     cdef uint32_t turned
+    if PyBytes_CheckExact(data):
+        read_key(key, offset, &turned)
+        return masked(PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), turned)
     open_view(data, &view)
     try:
         read_key(key, offset, &turned)
-        result = PyBytes_FromStringAndSize(NULL, view.len)
-        mask_kernel.mask(
-            <uint8_t *>PyBytes_AS_STRING(result), <const uint8_t *>view.buf, <size_t>view.len, turned
-        )
-        return result
+        return masked(view.buf, view.len, turned)
     finally:
         PyBuffer_Release(&view)
 
 
-def apply_mask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
+def apply_mask_inplace(buffer: Buffer, key: Buffer, /, offset: int = 0) -> None:
     """Mask or unmask `buffer` where it stands.
 
     Args:

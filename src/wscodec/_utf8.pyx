@@ -59,7 +59,7 @@ cdef str text_of(const uint8_t *p, Py_ssize_t size):
     return result
 
 
-def is_valid_utf8(data: Buffer) -> bool:
+def is_valid_utf8(data: Buffer, /) -> bool:
     """Tell whether `data` is UTF-8, whole and well-formed.
 
     Args:
@@ -81,7 +81,7 @@ def is_valid_utf8(data: Buffer) -> bool:
     return valid
 
 
-def decode_utf8(data: Buffer) -> str:
+def decode_utf8(data: Buffer, /) -> str:
     """Decode UTF-8.
 
     Args:

@@ -50,15 +50,6 @@ static inline void wsc_store64(uint8_t *p, uint64_t word) { memcpy(p, &word, 8);
 
 static inline void wsc_store32(uint8_t *p, uint32_t word) { memcpy(p, &word, 4); }
 
-/* The four bytes of a key, from the one that applies at `offset` on, as they lie in memory. */
-static inline uint32_t wsc_mask_key(const uint8_t *key, size_t offset) {
-    uint8_t turned[4];
-    for (size_t i = 0; i < 4; i++) {
-        turned[i] = key[(offset + i) & 3];
-    }
-    return wsc_load32(turned);
-}
-
 /* The key twice in a row. */
 static inline uint64_t wsc_mask_key64(uint32_t key) { return (uint64_t)key << 32 | key; }
 
@@ -73,6 +64,11 @@ static inline uint64_t wsc_mask_turn64(uint64_t key, size_t offset) {
 #else
     return key >> bits | key << (64 - bits);
 #endif
+}
+
+/* The four bytes of a key, from the one that applies at `offset` on, as they lie in memory. */
+static inline uint32_t wsc_mask_key(const uint8_t *key, size_t offset) {
+    return (uint32_t)wsc_mask_turn64(wsc_mask_key64(wsc_load32(key)), offset);
 }
 
 /* The kernel for at most 32 bytes, inlined where it is called: two or four overlapping words, loaded before any
@@ -99,10 +95,8 @@ static inline uint64_t wsc_mask_short(uint8_t *dst, const uint8_t *src, size_t s
         return (a | b) & WSC_TOP_BITS;
     }
     if (size >= 4) {
-        uint32_t turned;
-        memcpy(&turned, &tail_key, 4);
         uint32_t a = wsc_load32(src) ^ key;
-        uint32_t b = wsc_load32(src + size - 4) ^ turned;
+        uint32_t b = wsc_load32(src + size - 4) ^ (uint32_t)tail_key;
         wsc_store32(dst, a);
         wsc_store32(dst + size - 4, b);
         return (a | b) & (uint32_t)WSC_TOP_BITS;

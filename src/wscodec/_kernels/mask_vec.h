@@ -12,6 +12,11 @@ VEC_INLINE uint64_t mask_vectors(uint8_t *dst, const uint8_t *src, size_t size, 
     vec head = vec_xor(vec_load(src), vec_splat64(key64));
     vec tail = vec_xor(vec_load(src + size - VEC_SIZE), vec_splat64(wsc_mask_turn64(key64, size)));
     vec seen = vec_or(head, tail);
+    if (size <= 2 * VEC_SIZE) {
+        vec_store(dst, head);
+        vec_store(dst + size - VEC_SIZE, tail);
+        return vec_tops(seen);
+    }
     size_t i = VEC_SIZE - (uintptr_t)dst % VEC_SIZE;
     vec keys = vec_splat64(wsc_mask_turn64(key64, i));
     for (; i + VECTORS * VEC_SIZE <= size; i += VECTORS * VEC_SIZE) {

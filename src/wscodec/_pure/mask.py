@@ -36,7 +36,7 @@ def rotated(key: Buffer, offset: int) -> bytes:
     return raw[phase:] + raw[:phase]
 
 
-def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
+def apply_mask(data: Buffer, key: Buffer, /, offset: int = 0) -> bytes:
     """Mask or unmask `data`.
 
     Args:
@@ -56,7 +56,7 @@ def apply_mask(data: Buffer, key: Buffer, offset: int = 0) -> bytes:
     return xor(read_bytes(data), rotated(key, offset))
 
 
-def apply_mask_inplace(buffer: Buffer, key: Buffer, offset: int = 0) -> None:
+def apply_mask_inplace(buffer: Buffer, key: Buffer, /, offset: int = 0) -> None:
     """Mask or unmask `buffer` where it stands.
 
     Args:

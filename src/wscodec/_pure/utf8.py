@@ -15,7 +15,7 @@ __all__ = ["Utf8Validator", "decode_utf8", "is_valid_utf8", "kernels", "use_kern
 _Decoder = codecs.getincrementaldecoder("utf-8")
 
 
-def is_valid_utf8(data: Buffer) -> bool:
+def is_valid_utf8(data: Buffer, /) -> bool:
     """Tell whether `data` is UTF-8, whole and well-formed.
 
     Args:
@@ -36,7 +36,7 @@ def is_valid_utf8(data: Buffer) -> bool:
     return True
 
 
-def decode_utf8(data: Buffer) -> str:
+def decode_utf8(data: Buffer, /) -> str:
     """Decode UTF-8.
 
     Args:
