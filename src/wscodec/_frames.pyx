@@ -15,7 +15,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from wscodec._mask cimport mask_kernel, wsc_mask_key, wsc_mask_short
+from wscodec._mask cimport mask_kernel, wsc_begins_with_ascii, wsc_mask_key, wsc_mask_short
 from wscodec._utf8 cimport text_of
 from wscodec._views cimport open_view
 
@@ -57,6 +57,7 @@ cdef enum:
     LENGTH = 0x7F
     LENGTH_16 = 126
     MAX_HEADER_SIZE = 14
+    SCRATCH = 4096
     SHORT = 32  # what `wsc_mask_short` can do
 
 
@@ -289,8 +290,12 @@ cdef inline object take_bytes(const uint8_t *payload, Py_ssize_t size, uint32_t 
 
 cdef inline object take_text(const uint8_t *payload, Py_ssize_t size, uint32_t key):
     """Return a text message, unmasked straight into its object where it is ASCII; None if it is not UTF-8."""
+    cdef uint8_t scratch[SCRATCH]
     if size == 0:
         return ""
+    if 4 <= size <= SCRATCH and not wsc_begins_with_ascii(payload, key):
+        unmask(scratch, payload, size, key)
+        return text_of(scratch, size)
     message = PyUnicode_New(size, 127)
     if unmask(PyUnicode_DATA(message), payload, size, key) == 0:
         return message

@@ -9,6 +9,7 @@ cdef extern from "_kernels/mask.h" nogil:
         int level
         uint64_t (*mask)(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) noexcept
     const wsc_mask_kernel *const wsc_mask_kernels[]
+    bint wsc_begins_with_ascii(const uint8_t *src, uint32_t key) noexcept
     uint32_t wsc_mask_key(const uint8_t *key, size_t offset) noexcept
     uint64_t wsc_mask_short(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) noexcept
 

@@ -40,8 +40,7 @@ typedef struct {
 arena new_arena(size_t size);
 
 /* Which of the two pages is near. */
-typedef enum { PAGE_BEHIND, PAGE_BEFORE } edge;
-enum { EDGES = 2 };
+typedef enum { PAGE_BEHIND, PAGE_BEFORE, EDGES } edge;
 
 /* `size` bytes that are `gap` bytes away from that page. With the sizes and the gaps, all alignments come about. */
 static inline uint8_t *place(arena a, edge near, size_t gap, size_t size) {
@@ -66,6 +65,10 @@ void random_bytes(uint8_t *p, size_t size);
 /* Fills `size` bytes with valid text of code points below `limit` (0x80, 0x100, 0x10000 or 0x110000): characters of
  * equal size in runs of random length up to `run`. */
 void random_text(uint8_t *p, size_t size, uint32_t limit, size_t run);
+
+/* One byte of each kind that the grammar of UTF-8 tells apart; of a range both ends. */
+enum { KINDS = 24 };
+extern const uint8_t kinds[KINDS];
 
 /* Changes one byte, and now and then inserts or removes one, which keeps the size. */
 void spoil(uint8_t *p, size_t size);

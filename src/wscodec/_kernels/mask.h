@@ -71,6 +71,11 @@ static inline uint32_t wsc_mask_key(const uint8_t *key, size_t offset) {
     return (uint32_t)wsc_mask_turn64(wsc_mask_key64(wsc_load32(key)), offset);
 }
 
+/* Whether the first four bytes are ASCII under their mask. */
+static inline int wsc_begins_with_ascii(const uint8_t *src, uint32_t key) {
+    return ((wsc_load32(src) ^ key) & (uint32_t)WSC_TOP_BITS) == 0;
+}
+
 /* The kernel for at most 32 bytes, inlined where it is called: two or four overlapping words, loaded before any
  * is stored so that it works in place, and no loop. */
 static inline uint64_t wsc_mask_short(uint8_t *dst, const uint8_t *src, size_t size, uint32_t key) {
