@@ -5,6 +5,8 @@ Floor 1.
 
 from __future__ import annotations
 
+import operator
+
 from .._buffers import flat_view
 from .._typing import Buffer
 from ..errors import bad_key, not_writable
@@ -29,10 +31,10 @@ def xor(data: bytes, key: bytes) -> bytes:
 
 def rotated(key: Buffer, offset: int) -> bytes:
     """Return the four bytes of `key` as they apply from `offset` on."""
+    phase = operator.index(offset) & 3
     raw = read_bytes(key)
     if len(raw) != 4:
         raise bad_key(len(raw))
-    phase = offset & 3
     return raw[phase:] + raw[:phase]
 
 
