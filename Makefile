@@ -29,7 +29,7 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format bench fuzz sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-kernels fuzz fuzz-kernels sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -73,6 +73,27 @@ test-all: ## run the tests on every Python that we support and that is here
 		fi; \
 	done
 
+# The kernels without Python: a program of their sources and the checks. Each build has its own name.
+KERNEL_TESTS := build/kernels
+KERNEL_SOURCES := $(wildcard tests/kernels/*_checks.c) tests/kernels/check.c tests/kernels/driver.c $(wildcard $(KERNELS)/*.c)
+KERNEL_FILES := $(KERNEL_SOURCES) $(wildcard tests/kernels/*.[ch] $(KERNELS)/*.h)
+
+test-kernels: $(KERNEL_TESTS)/driver ## test the C kernels alone, all that this CPU can run (ARGS="avx2 --quick")
+	@$< $(ARGS)
+
+$(KERNEL_TESTS)/driver: $(KERNEL_FILES)
+	@mkdir -p $(@D)
+	@echo "==> building the tests of the kernels"
+	@$${CC:-cc} -O2 -std=c11 -I$(KERNELS) $(KERNEL_SOURCES) -o $@
+
+$(KERNEL_TESTS)/driver-sanitized: $(KERNEL_FILES)
+	@mkdir -p $(@D)
+	@echo "==> building the tests of the kernels with sanitizers"
+	@$${CC:-cc} -O1 -g -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=all -I$(KERNELS) $(KERNEL_SOURCES) -o $@
+
+test-cross: ## test the C kernels for other CPUs and architectures in an emulator, as far as there are compilers and qemu
+	@sh tests/kernels/cross.sh $(KERNELS) $(KERNEL_TESTS)
+
 lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothing
 	@echo "==> ruff"
 	@ruff check --quiet .
@@ -100,12 +121,33 @@ format: $(DEV) ## rewrite the sources in the style that lint demands
 bench: $(DEV) $(COMPILED) ## measure, beside other libraries (ARGS="..." goes to python -m bench)
 	@$(PY) -m bench $(ARGS)
 
+BENCHED := build/bench
+bench-kernels: $(DEV) ## measure the C kernels alone, without Python, beside memcpy and (where there is Node.js) simdutf
+	@mkdir -p $(BENCHED)
+	@$${CC:-cc} -O3 -std=c11 -I$(KERNELS) bench/kernels/kernels.c $(KERNELS)/*.c -o $(BENCHED)/kernels
+	@texts=$$($(PY) -m bench.kernels.texts $(BENCHED)) && $(BENCHED)/kernels $$texts && \
+		if command -v node >/dev/null; then node bench/kernels/simdutf.js $$texts; fi
+
 fuzz: $(DEV) $(COMPILED) ## compare the compiled modules with their pure twins on random input for SECONDS=20
 	@$(PY) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
+# libFuzzer stops at the first difference and leaves the input in build/kernels.
+fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on random input for SECONDS=20 each (clang)
+	@if ! command -v clang >/dev/null; then echo "==> no clang here: skipped"; exit 0; fi; \
+	mkdir -p $(KERNEL_TESTS) && \
+	for what in mask utf8; do \
+		echo "==> fuzzing: $$what"; \
+		clang -O1 -g -std=c11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I$(KERNELS) \
+			tests/kernels/fuzz_$$what.c $(KERNELS)/*.c -o $(KERNEL_TESTS)/fuzz_$$what && \
+		$(KERNEL_TESTS)/fuzz_$$what -max_total_time=$(SECONDS) -max_len=400 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$(KERNEL_TESTS)/ || exit 1; \
+	done
+
 SANITIZED := build/sanitize/lib
 NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages properties twins utf8)
-sanitize: $(DEV) ## run the tests of the codec on a build with the address and undefined-behaviour sanitizers
+sanitize: $(DEV) $(KERNEL_TESTS)/driver-sanitized ## test kernels and codec with the address and undefined-behaviour sanitizers
+	@echo "==> the tests of the kernels under sanitizers"
+	@$(KERNEL_TESTS)/driver-sanitized --quick
 	@echo "==> building with sanitizers"
 	@WSCODEC_SANITIZE=1 WSCODEC_REQUIRE=1 $(PY) setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
 	@echo "==> the tests under sanitizers"

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from . import cases, runner, table
-from .rivals import RIVALS
+from .rivals import DEFAULT, KERNELS, RIVALS, kernel_rival
 
 LATEST = runner.BENCH / "results" / "local" / "latest.json"
 
@@ -30,14 +30,21 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="one short round: does it still run?")
-    for option, what, known in (("--only", "group", cases.GROUPS), ("--rivals", "rival", list(RIVALS))):
+    for option, what, known, default in (
+        ("--only", "group", cases.GROUPS, cases.GROUPS),
+        ("--rivals", "rival", list(RIVALS), list(DEFAULT)),
+    ):
         parser.add_argument(
-            option, metavar="NAMES", type=names_from(known, what), default=known, help=f"of {','.join(known)}"
+            option, metavar="NAMES", type=names_from(known, what), default=default, help=f"of {','.join(known)}"
         )
+    parser.add_argument("--kernels", action="store_true", help="measure wscodec's kernels against each other")
     parser.add_argument("--passes", type=int, default=2, help="fresh processes per rival (2)")
     parser.add_argument("--rounds", type=int, default=20, help="rounds per case in each of them (20)")
     parser.add_argument("--output", type=Path, default=LATEST, help="the JSON file to write")
-    return parser.parse_args(argv)
+    options = parser.parse_args(argv)
+    if options.kernels:
+        options.only, options.rivals = ["mask", "utf8"], ["wscodec", *map(kernel_rival, KERNELS), "python"]
+    return options
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -15,9 +15,9 @@ def calls_per_round(case):
 
 
 @pytest.mark.parametrize("case", cases.MASK, ids=str)
-def bench_mask(case, operation, measure):
+def bench_mask(case, operation, measure, pytestconfig):
     data = case.make()
-    expected = wire.mask(data, KEY)
+    expected = data if getattr(pytestconfig.adapter, "ONLY_COPIES", False) else wire.mask(data, KEY)
     target = bytearray(data) if case.operation == "mask_inplace" else data
     function, arguments = operation(target, KEY)
     result = function(*arguments)

@@ -14,6 +14,7 @@ why there is none) and those of these operations that the peer can do:
     encode_many(masked) -> function of a list of str -> bytes
     mask(data, key)     -> a function and its arguments; calling it returns masked bytes
     mask_inplace(buffer, key)                          -> the same, but it masks a bytearray and returns None
+                           (Python masks nothing: it copies as much, from one buffer to another; see ONLY_COPIES)
     validate_utf8(data), decode_utf8(data)             -> the same, for bytes
     handshake()         -> function of a request's bytes -> the answer's bytes, on a new connection
 
@@ -36,7 +37,16 @@ class Rival:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-RIVALS = {
+KERNELS = ("avx512", "avx2", "ssse3", "sse2", "neon", "portable")
+
+
+def kernel_rival(kernel: str) -> str:
+    """Return the name of the rival that is wscodec on one kernel."""
+    return f"{kernel} kernel"
+
+
+# What is measured where nobody names rivals.
+DEFAULT = {
     "wscodec": Rival(".rivals.wscodec_", {"WSCODEC_BACKEND": "compiled"}),
     "pure": Rival(".rivals.wscodec_", {"WSCODEC_BACKEND": "pure"}),
     "websockets": Rival(".rivals.websockets_"),
@@ -45,3 +55,4 @@ RIVALS = {
     "picows": Rival(".rivals.picows_"),
     "python": Rival(".rivals.python_"),
 }
+RIVALS = DEFAULT | {kernel_rival(name): Rival(".rivals.kernel_", {"WSCODEC_BENCH_KERNEL": name}) for name in KERNELS}
