@@ -33,7 +33,7 @@ export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 help: ## list the targets
 	@echo "Targets:"
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 14
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
 
 demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for another port)
 	@exec $(PY) -m wscodec serve --demo --port $(PORT)
@@ -132,15 +132,16 @@ fuzz: $(DEV) $(COMPILED) ## compare the compiled modules with their pure twins o
 	@$(PY) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
 # libFuzzer stops at the first difference and leaves the input in build/kernels.
-fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on random input for SECONDS=20 each (clang)
+fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on random input for SECONDS=20 each (needs clang)
 	@if ! command -v clang >/dev/null; then echo "==> no clang here: skipped"; exit 0; fi; \
 	mkdir -p $(KERNEL_TESTS) && \
 	for what in mask utf8; do \
 		echo "==> fuzzing: $$what"; \
 		clang -O1 -g -std=c11 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -I$(KERNELS) \
 			tests/kernels/fuzz_$$what.c $(KERNELS)/*.c -o $(KERNEL_TESTS)/fuzz_$$what && \
-		$(KERNEL_TESTS)/fuzz_$$what -max_total_time=$(SECONDS) -max_len=400 -verbosity=0 -print_final_stats=1 \
-			-artifact_prefix=$(KERNEL_TESTS)/ || exit 1; \
+		$(KERNEL_TESTS)/fuzz_$$what -max_total_time=$(SECONDS) -max_len=400 -artifact_prefix=$(KERNEL_TESTS)/ \
+			2>$(KERNEL_TESTS)/fuzz.log || { tail -n 50 $(KERNEL_TESTS)/fuzz.log; exit 1; }; \
+		tail -n 1 $(KERNEL_TESTS)/fuzz.log; \
 	done
 
 SANITIZED := build/sanitize/lib

@@ -50,6 +50,9 @@ static inline uint8_t *place(arena a, edge near, size_t gap, size_t size) {
 /* Puts a copy of `input` into an arena, among bytes that would make a difference if they were read. */
 uint8_t *put(arena a, edge near, size_t gap, const uint8_t *input, size_t size);
 
+/* Lifts the address sanitizer's ban on the bytes around the last input. */
+void unfence(void);
+
 /* The place of a result and the bytes around it, none written yet. */
 uint8_t *blank(arena a, edge near, size_t gap, size_t size);
 

@@ -20,8 +20,8 @@ typedef struct {
     const char *part;
 } neighbours;
 static const neighbours before[] = {
-    {"a", ""},    {"\xC3\xA9", ""}, {"\xE2\x82\xAC", ""}, {"\xF0\x9F\x98\x80", ""}, {"a", "\xC3"}, {"a", "\xE2"},
-    {"a", "\xEF\xBF"}, {"a", "\xF4"},    {"a", "\xF0\x9F"},    {"a", "\xF1\x80\xBF"},
+    {"a", ""},     {"\xC3\xA9", ""},  {"\xE2\x82\xAC", ""}, {"\xF0\x9F\x98\x80", ""}, {"a", "\xC3"},
+    {"a", "\xE2"}, {"a", "\xEF\xBF"}, {"a", "\xF4"},        {"a", "\xF0\x9F"},        {"a", "\xF1\x80\xBF"},
 };
 static const neighbours behind[] = {
     {"a", ""}, {"\xC3\xA9", ""}, {"\xE2\x82\xAC", ""}, {"\xF0\x9F\x98\x80", ""}, {"a", "\x80"}, {"a", "\xBF\xBF"},
@@ -90,6 +90,7 @@ static int set(setting *s, neighbours left, size_t position, size_t bytes, size_
     if (part_before > position || part_behind > after) {
         return 0;
     }
+    unfence();
     s->size = position + bytes + after;
     s->p = place(texts, PAGE_BEHIND, 0, s->size);
     s->sequence = s->p + position;
@@ -231,6 +232,31 @@ static size_t four(const wsc_utf8_kernel *kernel) {
     return cases;
 }
 
+/* A character that ASCII of up to two blocks of 64 bytes tears apart: no shortcut for ASCII may forget its beginning.
+ */
+static size_t torn(const wsc_utf8_kernel *kernel) {
+    ready(kernel);
+    static const char *const characters[] = {"\xC3\xA9", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+    uint8_t input[POSITIONS + 4 + 2 * BEHIND + 20];
+    size_t cases = 0;
+    for (size_t position = 0; position < POSITIONS; position += quick ? 1 + random_below(16) : 1) {
+        for (size_t between = 0; between <= 2 * BEHIND; between += quick ? 1 + random_below(3) : 1) {
+            for (size_t i = 0; i < 6; i++) {
+                const char *character = characters[i < 1 ? 0 : i < 3 ? 1 : 2];
+                size_t bytes = strlen(character);
+                size_t first = i < 1 ? 1 : i < 3 ? i : i - 2;
+                size_t size = position + bytes + between + random_below(20);
+                memset(input, 'a', size);
+                memcpy(input + position, character, first);
+                memcpy(input + position + first + between, character + first, bytes - first);
+                check(kernel, put(texts, PAGE_BEHIND, 0, input, size), size, ref_measure(input, size));
+                cases++;
+            }
+        }
+    }
+    return cases;
+}
+
 static size_t check_random(const wsc_utf8_kernel *kernel, edge near, size_t gap, size_t size) {
     static const uint32_t limits[] = {0x80, 0x100, 0x10000, 0x110000};
     static uint8_t input[1 << 18];
@@ -275,6 +301,7 @@ const utf8_check valid_checks[] = {
     {"valid, measure: all of three bytes, at three places", three},
     {"valid, measure: all kinds of bytes and neighbours, at positions 0 to 66", with_neighbours},
     {"valid, measure: boundary values of four bytes, at positions 0 to 66", four},
+    {"valid, measure: characters torn apart by ASCII", torn},
     {"valid, measure: random text of sizes 0 to 300, all alignments", sizes},
     {"valid, measure: long random text", long_texts},
     {NULL, NULL},
