@@ -13,7 +13,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install $(if $(CI),--quiet)
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 NATIVE := $(wildcard src/wscodec/*.pyx src/wscodec/*.pxd src/wscodec/_kernels/*.[ch])
 KERNELS := src/wscodec/_kernels
-C_FILES = $(wildcard $(KERNELS)/*.[ch] tests/kernels/*.[ch] bench/*/*.c)
+C_FILES = $(wildcard $(KERNELS)/*.[ch] tests/kernels/*.[ch] bench/kernels/*.c $(if $(filter Linux,$(shell uname -s)),bench/echo/load.c))
 
 # Stamps: the environment with what running and building needs, with what developing needs, with what the
 # documentation needs; and the compiled modules.
@@ -30,7 +30,7 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-kernels fuzz fuzz-kernels sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-echo bench-kernels fuzz fuzz-kernels sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -123,6 +123,9 @@ format: $(DEV) ## rewrite the sources in the style that lint demands
 
 bench: $(DEV) $(COMPILED) ## measure, beside other libraries (ARGS="..." goes to python -m bench)
 	@$(PY) -m bench $(ARGS)
+
+bench-echo: $(DEV) $(COMPILED) ## measure whole servers over sockets, beside other libraries; Linux (ARGS="--spin ...")
+	@$(PY) -m bench.echo $(ARGS)
 
 BENCHED := build/bench
 bench-kernels: $(DEV) ## measure the C kernels alone, without Python, beside memcpy and (where there is Node.js) simdutf
