@@ -5,7 +5,8 @@
 # WSCODEC_REQUIRE_CROSS=1 makes a missing compiler or emulator an error.
 #
 # qemu's CPU models are strict: an instruction that the model lacks is an illegal one, which --without=NAME demands. So
-# a run on a model also proves that detection and kernels agree on what the CPU must have. Of AVX-512 qemu has nothing.
+# a run on a model also proves that detection and kernels agree on what the CPU must have. Of AVX-512 qemu has nothing;
+# for that there is Bochs, which is as strict.
 set -eu
 tests=$(dirname "$0")
 kernels=$1
@@ -73,13 +74,23 @@ if here i686-linux-gnu-gcc; then
     quietly "$build/driver-i686" --quick
 fi
 
+program=$build/driver-x86_64
+# shellcheck disable=SC2086
+${CC:-cc} $flags -no-pie $sources -o "$program"
+
 if here qemu-x86_64; then
-    # shellcheck disable=SC2086
-    ${CC:-cc} $flags $sources -o "$build/driver-x86_64"
-    program=$build/driver-x86_64
     on qemu-x86_64 qemu64 "$program" sse2,portable portable --without=ssse3 --without=avx2 --without=avx512
     # SSSE3, but no POPCNT.
     on qemu-x86_64 Conroe "$program" sse2,portable portable --without=ssse3 --without=avx2 --without=avx512
     on qemu-x86_64 Nehalem "$program" sse2,portable ssse3,portable --without=avx2 --without=avx512
     on qemu-x86_64 Haswell "$program" avx2,sse2,portable avx2,ssse3,portable --without=avx512
+fi
+
+# Bochs emulates a whole PC, on which bochs/run.py stands in for Linux. It is slow: only what qemu cannot test.
+if here "${BOCHS:-bochs-bin}"; then
+    bochs="python3 $tests/bochs/run.py"
+    on "$bochs" tigerlake "$program" avx512,avx2,sse2,portable avx512,avx2,ssse3,portable avx512
+    # AVX-512, but no VBMI.
+    on "$bochs" corei7_skylake_x "$program" avx2,sse2,portable avx2,ssse3,portable --list
+    on "$bochs" corei7_haswell_4770 "$program" avx2,sse2,portable avx2,ssse3,portable --without=avx512 --list
 fi
