@@ -9,12 +9,13 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ._typing import Buffer, Message
 from .control import close_event, close_payload
-from .encoder import Encoder
+from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
-from .events import Close, Event, Ping
+from .events import Close, Event, Fragment, Ping
 from .messages import Decoder
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
@@ -24,7 +25,28 @@ from .spec import (
     State,
 )
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a connection has received and sent so far, and what waits.
+
+    Attributes:
+        messages_received, messages_sent: whole ones.
+        frames_received, frames_sent: whole ones, those of control too.
+        bytes_received, bytes_sent: with headers, and what waits to be sent.
+        unsent_size: bytes that wait for `data_to_send`.
+    """
+
+    messages_received: int
+    messages_sent: int
+    frames_received: int
+    frames_sent: int
+    bytes_received: int
+    bytes_sent: int
+    unsent_size: int
+
 
 # Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
 # never reads costs little memory: at worst one small object for every two of these bytes.
@@ -45,11 +67,16 @@ class Connection:
     """
 
     __slots__ = (
+        "_bytes_received",
+        "_bytes_sent",
         "_decoder",
         "_encoder",
         "_eof",
         "_failure",
+        "_frames_sent",
         "_late_pong",
+        "_messages_received",
+        "_messages_sent",
         "_output",
         "_output_size",
         "_owed",
@@ -77,6 +104,9 @@ class Connection:
         self._encoder = Encoder(role)
         self._output: list[bytes] = []
         self._output_size = 0
+        self._bytes_received = self._bytes_sent = 0
+        self._frames_sent = 0
+        self._messages_received = self._messages_sent = 0
         self._late_pong: bytes | None = None
         self._owed: Close | None = None
         self._failure: Close | None = None
@@ -127,6 +157,19 @@ class Connection:
         """How many bytes wait for `data_to_send`."""
         return self._output_size
 
+    @property
+    def stats(self) -> Stats:
+        """What was received and sent so far."""
+        return Stats(
+            self._messages_received,
+            self._messages_sent,
+            self._decoder.frames,
+            self._frames_sent,
+            self._bytes_received,
+            self._bytes_sent,
+            self._output_size,
+        )
+
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.
 
@@ -148,19 +191,21 @@ class Connection:
             events = self._decoder.feed(data)
         except ProtocolError as error:
             events, error.events = error.events, []
+            self._count(data, events)
             self.error = error.with_traceback(None)
             self._answer(self._decoder.controls)
             self.fail(error.close_code, error.reason)
             return events
         if self._decoder.controls:
             self._answer(self._decoder.controls)
+        self._count(data, events)
         return events
 
     def eof(self) -> None:
         """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
         self._eof = True
 
-    def send(self, message: Message, *, text: bool | None = None) -> None:
+    def send(self, message: Message | PreparedMessage, *, text: bool | None = None) -> None:
         """Send one message.
 
         Args:
@@ -172,16 +217,19 @@ class Connection:
         """
         self._check_open()
         self._put(self._encoder.encode(message, text=text))
+        self._messages_sent += 1
 
     def send_many(self, messages: Sequence[Message]) -> None:
         """Send a burst of messages: as `send` for each, but all of them or none."""
         self._check_open()
-        self._put(self._encoder.encode_many(messages))
+        self._put(self._encoder.encode_many(messages), len(messages))
+        self._messages_sent += len(messages)
 
     def send_fragment(self, data: Message, *, fin: bool) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
         self._check_open()
         self._put(self._encoder.encode_fragment(data, fin=fin))
+        self._messages_sent += fin
 
     def ping(self, payload: Buffer = b"") -> None:
         """Send a Ping frame of at most 125 bytes; ValueError above, ConnectionClosed as in `send`."""
@@ -287,9 +335,20 @@ class Connection:
         payload, self._late_pong = self._late_pong, None
         self._put(self._encoder.pong(payload))
 
-    def _put(self, frames: bytes) -> None:
+    def _put(self, frames: bytes, count: int = 1) -> None:
+        size = len(frames)
         self._output.append(frames)
-        self._output_size += len(frames)
+        self._output_size += size
+        self._bytes_sent += size
+        self._frames_sent += count
+
+    def _count(self, data: Buffer, events: list[Event]) -> None:
+        """Count what was received."""
+        self._bytes_received += len(data) if type(data) is bytes else memoryview(data).nbytes
+        count = len(events) - len(self._decoder.controls)
+        if count and self._decoder.streaming:
+            count = sum(isinstance(event, Fragment) and event.fin for event in events)
+        self._messages_received += count
 
     def _take_output(self) -> bytes:
         output = self._output

@@ -16,7 +16,29 @@ from .frames import encode_frame, is_server
 from .keys import take_keys
 from .spec import CloseCode, Opcode, Role
 
-__all__ = ["Encoder", "encode", "encode_many"]
+__all__ = ["Encoder", "PreparedMessage", "encode", "encode_many"]
+
+
+class PreparedMessage:
+    """A message that goes to many connections: encoded once for all those on which we are the server.
+
+    A client's frame has a masking key of its own every time (§5.3), so there it is encoded again.
+
+    Args:
+        message, text: as `Encoder.encode` takes them.
+
+    Raises:
+        TypeError, ValueError: as `Encoder.encode` does.
+    """
+
+    __slots__ = ("_message", "_text", "frame")
+
+    def __init__(self, message: Message, *, text: bool | None = None) -> None:
+        if not isinstance(message, str):
+            message = bytes(flat_view(message))  # what changes later was not prepared
+        self._message = message
+        self._text = text
+        self.frame: bytes = _server_encoder.encode(message, text=text)
 
 
 class Encoder:
@@ -32,11 +54,11 @@ class Encoder:
         self._masked = not is_server(role)
         self._fragments_of: Opcode | None = None
 
-    def encode(self, message: Message, *, text: bool | None = None) -> bytes:
+    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
         """Encode one message as one frame.
 
         Args:
-            message: a `str`, sent as text, or a C-contiguous buffer, sent as binary.
+            message: a `str`, sent as text, a C-contiguous buffer, sent as binary, or either prepared.
             text: True sends bytes as text (they must be UTF-8), False sends a str as binary; None goes by type.
 
         Returns:
@@ -50,6 +72,8 @@ class Encoder:
         RFC 6455 §5.6, §6.1.
         """
         self._check_free()
+        if isinstance(message, PreparedMessage):
+            return self._again(message) if self._masked else message.frame
         if text is None or text is isinstance(message, str):
             return pack_messages((message,), take_keys(1) if self._masked else None)
         return self._frame(*_as_kind(message, text))
@@ -121,6 +145,9 @@ class Encoder:
         RFC 6455 §5.5.1, §7.4.
         """
         return self._frame(Opcode.CLOSE, close_payload(code, reason))
+
+    def _again(self, prepared: PreparedMessage) -> bytes:
+        return self.encode(prepared._message, text=prepared._text)
 
     def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
         return encode_frame(opcode, payload, fin=fin, masking_key=take_keys(1) if self._masked else None)

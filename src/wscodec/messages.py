@@ -57,6 +57,8 @@ class Decoder:
 
     Attributes:
         controls: the `Ping`, `Pong` and `Close` events among those that the last `feed` returned.
+        frames: how many frames were whole so far.
+        streaming: as it was given.
     """
 
     __slots__ = (
@@ -73,6 +75,8 @@ class Decoder:
         "_reader",
         "_run_limit",
         "controls",
+        "frames",
+        "streaming",
     )
 
     def __init__(
@@ -85,6 +89,7 @@ class Decoder:
         streaming: bool = False,
     ) -> None:
         self._masked = is_server(role)
+        self.streaming = streaming
         self._max_size = check_limit("max_size", max_size)
         self._max_frame_size = check_limit("max_frame_size", max_frame_size)
         self._max_fragments = check_limit("max_fragments", max_fragments)
@@ -100,6 +105,7 @@ class Decoder:
         self._closed = False
         self._failure: ProtocolError | None = None
         self.controls: list[Event] = []
+        self.frames = 0
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -143,7 +149,9 @@ class Decoder:
             frame = None
             if self._header is None and not self._reader.held:
                 if self._message is None:
+                    before = len(events)
                     position = take_messages(data, position, self._masked, self._run_limit, events)
+                    self.frames += len(events) - before
                     if position == end:
                         return
                 frame = take_frame(data, position, self._masked, self._limit())
@@ -155,6 +163,7 @@ class Decoder:
 
     def _take_whole(self, first: int, payload: bytes, events: list[Event]) -> None:
         """Take a whole frame, of which masking and length are judged already."""
+        self.frames += 1
         self._check_first(first)
         if first & CONTROL:
             check_control_length(first, len(payload))
@@ -181,6 +190,7 @@ class Decoder:
             self._take_data(piece, done, self._header.fin, events)
         if done:
             self._header = None
+            self.frames += 1
         return position + len(piece)
 
     def _limit(self) -> int:

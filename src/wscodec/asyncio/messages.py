@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Self, overload
 
 from .._typing import Message
+from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
@@ -139,16 +140,16 @@ class MessageChannel(LiveChannel):
         self._parts = None
         return "".join(parts) if isinstance(item.data, str) else b"".join(parts)  # type: ignore[arg-type]
 
-    async def send(self, message: Message | Parts, text: bool | None = None) -> None:
+    async def send(self, message: Message | PreparedMessage | Parts, text: bool | None = None) -> None:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
         waits where the peer reads too slowly.
 
         Args:
-            message: a str, sent as text; a bytes-like object, sent as binary; or an iterable or asynchronous
-                iterable of either, sent as a fragmented message, meanwhile other messages wait, and pings don't.
-                An empty iterable sends nothing.
+            message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
+                asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
+                pings don't. An empty iterable sends nothing.
             text: True sends bytes as text, False sends a str as binary.
 
         Raises:
@@ -169,11 +170,11 @@ class MessageChannel(LiveChannel):
         if self._write_paused:
             await self._drain()
 
-    def send_nowait(self, message: Message, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | PreparedMessage, text: bool | None = None) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
-            message: a str or a bytes-like object.
+            message: a str, a bytes-like object, or either prepared.
             text: as in `send`.
 
         Raises:
@@ -182,6 +183,12 @@ class MessageChannel(LiveChannel):
         """
         self._connection.send(message, text=text)
         self._push()
+
+    def _send_at_once(self, message: PreparedMessage) -> None:
+        """Send, and write without waiting for the end of the tick; errors as in `send_nowait`."""
+        self._connection.send(message)
+        if not self._flush_scheduled:
+            self._flush()
 
     def send_many(self, messages: Sequence[Message]) -> None:
         """Queue several messages in one step; as `send_nowait` for each, but all of them or none."""
