@@ -15,7 +15,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from wscodec._mask cimport mask_kernel, wsc_begins_with_ascii, wsc_mask_key, wsc_mask_short
+from wscodec._mask cimport unmask, wsc_begins_with_ascii, wsc_mask_key
 from wscodec._utf8 cimport text_of
 from wscodec._views cimport open_view
 
@@ -57,8 +57,7 @@ cdef enum:
     LENGTH = 0x7F
     LENGTH_16 = 126
     MAX_HEADER_SIZE = 14
-    SCRATCH = 4096
-    SHORT = 32  # what `wsc_mask_short` can do
+    SCRATCH = 4096  # bytes on the stack
 
 
 def parse_header(data: Buffer, offset: int = 0) -> Header | None:
@@ -270,13 +269,6 @@ def take_frame(data: Buffer, start: int, masked: bool, max_size: int) -> tuple[i
         return p[<Py_ssize_t>start], take_bytes(payload, <Py_ssize_t>length, key), payload + length - p
     finally:
         PyBuffer_Release(&view)
-
-
-cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint32_t key) noexcept:
-    """Copy and unmask; not 0 if any byte of the result isn't ASCII."""
-    if size <= SHORT:
-        return wsc_mask_short(<uint8_t *>dst, src, <size_t>size, key)
-    return mask_kernel.mask(<uint8_t *>dst, src, <size_t>size, key)
 
 
 cdef inline object take_bytes(const uint8_t *payload, Py_ssize_t size, uint32_t key):
