@@ -18,12 +18,12 @@ cdef extern from "_kernels/cpu.h" nogil:
     bint wsc_cpu_has(int level) noexcept
 
 
-# The kernel in use.
-cdef const wsc_mask_kernel *mask_kernel
+# The kernel in use, for the whole process.
+cdef const wsc_mask_kernel *mask_kernel_in_use() noexcept nogil
 
 
 cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint32_t key) noexcept:
     """Copy and unmask; not 0 if any byte of the result isn't ASCII."""
     if size <= 32:
         return wsc_mask_short(<uint8_t *>dst, src, <size_t>size, key)
-    return mask_kernel.mask(<uint8_t *>dst, src, <size_t>size, key)
+    return mask_kernel_in_use().mask(<uint8_t *>dst, src, <size_t>size, key)

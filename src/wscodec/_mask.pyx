@@ -19,6 +19,18 @@ from .errors import bad_key
 __all__ = ["apply_mask", "apply_mask_inplace", "kernels", "use_kernel"]
 
 
+# The kernel in use: C's variable and not Cython's, as all threads and interpreters of the process share it.
+cdef extern from *:
+    """
+    static const wsc_mask_kernel *WSC_SHARED mask_kernel;
+    """
+    const wsc_mask_kernel *mask_kernel
+
+
+cdef const wsc_mask_kernel *mask_kernel_in_use() noexcept nogil:
+    return mask_kernel
+
+
 cdef extern from "Python.h":
     unsigned long PyLong_AsUnsignedLongMask(object number) except? <unsigned long>-1
 
@@ -131,4 +143,6 @@ def use_kernel(name: str) -> None:
     mask_kernel = kernel[0]
 
 
-use_kernel(kernels()[0])
+# Another interpreter of the process may have chosen already.
+if mask_kernel == NULL:
+    use_kernel(kernels()[0])

@@ -31,8 +31,12 @@ cdef enum:
     LAST_OF_UCS2 = 0xEF
 
 
-# The kernel in use.
-cdef const wsc_utf8_kernel *utf8_kernel
+# The kernel in use: C's variable and not Cython's, as all threads and interpreters of the process share it.
+cdef extern from *:
+    """
+    static const wsc_utf8_kernel *WSC_SHARED utf8_kernel;
+    """
+    const wsc_utf8_kernel *utf8_kernel
 
 
 cdef str text_of(const uint8_t *p, Py_ssize_t size):
@@ -173,4 +177,6 @@ def use_kernel(name: str) -> None:
     utf8_kernel = kernel[0]
 
 
-use_kernel(kernels()[0])
+# Another interpreter of the process may have chosen already.
+if utf8_kernel == NULL:
+    use_kernel(kernels()[0])

@@ -19,6 +19,14 @@
 #define WSC_ARM 0
 #endif
 
+/* For a pointer that threads read while one may write it. MSVC has no C11 atomics by default; it reads and writes an
+ * aligned pointer whole. */
+#if defined(__STDC_NO_ATOMICS__) || (defined(_MSC_VER) && !defined(__clang__))
+#define WSC_SHARED volatile
+#else
+#define WSC_SHARED _Atomic
+#endif
+
 typedef enum {
     WSC_PORTABLE,
     WSC_SSE2,
