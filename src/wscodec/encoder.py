@@ -13,7 +13,7 @@ from ._typing import Buffer, Message
 from .control import close_payload
 from .errors import ConcurrencyError, not_a_message
 from .frames import encode_frame, is_server
-from .keys import take_keys
+from .keys import take_key, take_keys
 from .spec import CloseCode, Opcode, Role
 
 __all__ = ["Encoder", "PreparedMessage", "encode", "encode_many"]
@@ -75,7 +75,7 @@ class Encoder:
         if isinstance(message, PreparedMessage):
             return self._again(message) if self._masked else message.frame
         if text is None or text is isinstance(message, str):
-            return pack_messages((message,), take_keys(1) if self._masked else None)
+            return pack_messages((message,), take_key() if self._masked else None)
         return self._frame(*_as_kind(message, text))
 
     def encode_many(self, messages: Sequence[Message]) -> bytes:
@@ -150,7 +150,7 @@ class Encoder:
         return self.encode(prepared._message, text=prepared._text)
 
     def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
-        return encode_frame(opcode, payload, fin=fin, masking_key=take_keys(1) if self._masked else None)
+        return encode_frame(opcode, payload, fin=fin, masking_key=take_key() if self._masked else None)
 
     def _check_free(self) -> None:
         if self._fragments_of is not None:
