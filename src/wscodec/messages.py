@@ -63,6 +63,7 @@ class Decoder:
 
     __slots__ = (
         "_assembler",
+        "_between",
         "_closed",
         "_control",
         "_failure",
@@ -103,6 +104,7 @@ class Decoder:
         self._message: WholeMessage | StreamedMessage | None = None
         self._control = b""
         self._closed = False
+        self._between = True
         self._failure: ProtocolError | None = None
         self.controls: list[Event] = []
         self.frames = 0
@@ -125,25 +127,36 @@ class Decoder:
         RFC 6455 §5, §8.1.
         """
         events: list[Event] = []
+        if self._between and type(data) is bytes:
+            # Nearly every read is a run of plain messages and nothing else.
+            position = take_messages(data, 0, self._masked, self._run_limit, events)
+            self.frames += len(events)
+            if position == len(data):
+                if self.controls:
+                    self.controls = []
+                return events
+        else:
+            position = 0
         self.controls = []
         if self._failure is not None:
             raise copy_of(self._failure)
         try:
             if type(data) is bytes:
-                self._feed(data, events)
+                self._feed(data, position, events)
             else:
                 with flat_view(data) as view:
-                    self._feed(view, events)
+                    self._feed(view, position, events)
         except ProtocolError as error:
             self._failure = copy_of(error)
             self._message = None
+            self._between = False
             error.events = events
             raise
+        self._between = self._message is None and self._header is None and not self._reader.held and not self._closed
         return events
 
-    def _feed(self, data: bytes | memoryview, events: list[Event]) -> None:
+    def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> None:
         """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece."""
-        position = 0
         end = len(data)
         while position < end and not self._closed:
             frame = None
