@@ -74,12 +74,14 @@ class Connection:
         "_eof",
         "_failure",
         "_frames_sent",
+        "_header_size",
         "_late_pong",
         "_messages_received",
         "_messages_sent",
         "_output",
         "_output_size",
         "_owed",
+        "_unpacked",
         "close_received",
         "close_sent",
         "error",
@@ -102,7 +104,10 @@ class Connection:
             streaming=streaming,
         )
         self._encoder = Encoder(role)
+        self._header_size = 6 if role is Role.CLIENT else 2
+        # Frames, and behind them messages that become frames all at once when they are written.
         self._output: list[bytes] = []
+        self._unpacked: list[str | bytes] = []
         self._output_size = 0
         self._bytes_received = self._bytes_sent = 0
         self._frames_sent = 0
@@ -160,6 +165,8 @@ class Connection:
     @property
     def stats(self) -> Stats:
         """What was received and sent so far."""
+        if self._unpacked:
+            self._pack()
         return Stats(
             self._messages_received,
             self._messages_sent,
@@ -216,8 +223,18 @@ class Connection:
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
         self._check_open()
-        self._put(self._encoder.encode(message, text=text))
-        self._messages_sent += 1
+        if (
+            text is None
+            and (type(message) is bytes or (type(message) is str and message.isascii()))
+            and self._encoder.fragments_of is None
+        ):
+            # It can't change or fail any more: so it can wait, to be packed together with what follows it.
+            size = len(message)
+            self._unpacked.append(message)
+            self._output_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
+        else:
+            self._put(self._encoder.encode(message, text=text))
+            self._messages_sent += 1
 
     def send_many(self, messages: Sequence[Message]) -> None:
         """Send a burst of messages: as `send` for each, but all of them or none."""
@@ -336,11 +353,21 @@ class Connection:
         self._put(self._encoder.pong(payload))
 
     def _put(self, frames: bytes, count: int = 1) -> None:
-        size = len(frames)
+        if self._unpacked:
+            self._pack()
         self._output.append(frames)
-        self._output_size += size
-        self._bytes_sent += size
+        self._output_size += len(frames)
+        self._bytes_sent += len(frames)
         self._frames_sent += count
+
+    def _pack(self) -> None:
+        """Make frames of the messages that wait for it."""
+        messages, self._unpacked = self._unpacked, []
+        frames = self._encoder.pack(messages)
+        self._output.append(frames)
+        self._bytes_sent += len(frames)
+        self._frames_sent += len(messages)
+        self._messages_sent += len(messages)
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""
@@ -351,6 +378,8 @@ class Connection:
         self._messages_received += count
 
     def _take_output(self) -> bytes:
+        if self._unpacked:
+            self._pack()
         output = self._output
         if not output:
             return b""

@@ -46,13 +46,16 @@ class Encoder:
 
     Args:
         role: ours; a client masks every frame, with a fresh key from the system's random source (§5.3, §10.3).
+
+    Attributes:
+        fragments_of: what the message is that is being sent in fragments, TEXT or BINARY, or None.
     """
 
-    __slots__ = ("_fragments_of", "_masked")
+    __slots__ = ("_masked", "fragments_of")
 
     def __init__(self, role: Role) -> None:
         self._masked = not is_server(role)
-        self._fragments_of: Opcode | None = None
+        self.fragments_of: Opcode | None = None
 
     def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
         """Encode one message as one frame.
@@ -95,6 +98,10 @@ class Encoder:
         self._check_free()
         if isinstance(messages, str):
             raise TypeError("a burst is a sequence of messages, not one message")
+        return self.pack(messages)
+
+    def pack(self, messages: Sequence[Message]) -> bytes:
+        """Do what `encode_many` does, whatever has begun since the messages were sent."""
         return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
 
     def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
@@ -114,11 +121,11 @@ class Encoder:
         RFC 6455 §5.4.
         """
         kind, payload = _payload_of(data)
-        begun = self._fragments_of
+        begun = self.fragments_of
         if begun is not None and begun is not kind:
             raise TypeError(f"a {begun.name.lower()} message can't go on with {type(data).__name__!r}")
         frame = self._frame(kind if begun is None else Opcode.CONTINUATION, payload, fin)
-        self._fragments_of = None if fin else kind
+        self.fragments_of = None if fin else kind
         return frame
 
     def ping(self, payload: Buffer = b"") -> bytes:
@@ -153,7 +160,7 @@ class Encoder:
         return encode_frame(opcode, payload, fin=fin, masking_key=take_key() if self._masked else None)
 
     def _check_free(self) -> None:
-        if self._fragments_of is not None:
+        if self.fragments_of is not None:
             raise ConcurrencyError("a message is being sent in fragments")
 
 
