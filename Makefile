@@ -13,6 +13,7 @@ PIP := $(PY) -m pip --disable-pip-version-check install $(if $(CI),--quiet)
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1)
 NATIVE := $(wildcard src/wscodec/*.pyx src/wscodec/*.pxd src/wscodec/_kernels/*.[ch])
 KERNELS := src/wscodec/_kernels
+C_FILES = $(wildcard $(KERNELS)/*.[ch] tests/kernels/*.[ch] bench/kernels/*.c $(if $(filter Linux,$(shell uname -s)),bench/echo/load.c))
 
 # Stamps: the environment with what running and building needs, with what developing needs, with what the
 # documentation needs; and the compiled modules.
@@ -29,7 +30,7 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-kernels fuzz fuzz-kernels sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-echo bench-kernels fuzz fuzz-kernels sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -54,6 +55,7 @@ $(NODE):
 
 test: $(DEV) $(COMPILED) $(NODE) ## run the tests, compiled and pure (ARGS="..." goes to pytest)
 	@if $(has_modules); then \
+		$(MAKE) --no-print-directory test-kernels ARGS=--quick || exit; \
 		echo "==> the tests on the compiled backend"; \
 		$(PY) -m pytest --require-compiled $(ARGS) || exit; \
 		echo "==> the tests of the codec on the pure backend"; \
@@ -101,10 +103,11 @@ lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothi
 	@echo "==> cython-lint"
 	@cython-lint src/wscodec
 	@echo "==> clang-format"
-	@clang-format --dry-run -Werror $(KERNELS)/*.[ch]
+	@clang-format --dry-run -Werror $(C_FILES)
 	@if $(has_compiler); then \
 		echo "==> the C compiler's warnings"; \
-		$${CC:-cc} -std=c11 -Wall -Wextra -Wconversion -Werror -fsyntax-only $(KERNELS)/*.c; \
+		$${CC:-cc} -std=c11 -Wall -Wextra -Wconversion -Werror -fsyntax-only -I$(KERNELS) -Itests/kernels \
+			$(filter %.c,$(C_FILES)); \
 	else \
 		echo "==> there is no C compiler to ask for warnings"; \
 	fi
@@ -116,10 +119,13 @@ lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothi
 format: $(DEV) ## rewrite the sources in the style that lint demands
 	@ruff check --quiet --fix .
 	@ruff format .
-	@clang-format -i $(KERNELS)/*.[ch]
+	@clang-format -i $(C_FILES)
 
 bench: $(DEV) $(COMPILED) ## measure, beside other libraries (ARGS="..." goes to python -m bench)
 	@$(PY) -m bench $(ARGS)
+
+bench-echo: $(DEV) $(COMPILED) ## measure whole servers over sockets, beside other libraries; Linux (ARGS="--spin ...")
+	@$(PY) -m bench.echo $(ARGS)
 
 BENCHED := build/bench
 bench-kernels: $(DEV) ## measure the C kernels alone, without Python, beside memcpy and (where there is Node.js) simdutf

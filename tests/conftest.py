@@ -1,4 +1,4 @@
-"""The `impl` fixture: a test that uses it runs on pure Python and on every kernel of the compiled modules."""
+"""The `impl` fixture: a test that uses it runs on pure Python and on the compiled modules, with several kernels."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from implementations import COMPILED, PURE, Implementation, using
 settings.register_profile("wscodec", deadline=None, print_blob=True)
 settings.load_profile("wscodec")
 
-# Without the compiled modules one id stands for all of them, to be skipped or to fail.
-_PARAMS = [PURE, *(COMPILED or [None])]
+# These are tested with every kernel that the CPU can run, the others with the best and the portable one.
+_KERNEL_TESTS = {"test_mask", "test_utf8"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -24,7 +24,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.fixture(params=_PARAMS, ids=lambda param: param.name if param else "compiled")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "impl" in metafunc.fixturenames:
+        kernels = COMPILED if metafunc.module.__name__ in _KERNEL_TESTS else (*COMPILED[:1], *COMPILED[1:][-1:])
+        # Without the compiled modules one id stands for all of them, to be skipped or to fail.
+        params = [PURE, *(kernels or [None])]
+        names = [param.name if param else "compiled" for param in params]
+        metafunc.parametrize("impl", params, ids=names, indirect=True)
+
+
+@pytest.fixture
 def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
     """The implementation that the whole package runs on during the test."""
     if request.param is None:

@@ -105,9 +105,19 @@ static size_t whole_characters(size_t size) {
     return size;
 }
 
+static void print_decoding(const wsc_utf8_kernel *kernel, size_t size) {
+    static const operation operations[] = {valid, measure, to_ucs};
+    job j = {.utf8 = kernel, .size = size};
+    if (kernel->measure == NULL) {
+        print_speed(kernel->name, &j, operations, 1);
+        return;
+    }
+    kernel->measure(source, size, &j.text);
+    print_speed(kernel->name, &j, operations, 3);
+}
+
 static int decoding(const char *path) {
     static const size_t sizes[] = {64, 300, 1024, 65536};
-    static const operation operations[] = {valid, measure, to_ucs};
     FILE *file = fopen(path, "rb");
     size_t most = file == NULL ? 0 : fread(source, 1, MOST, file);
     if (file != NULL) {
@@ -121,9 +131,7 @@ static int decoding(const char *path) {
     for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
         for (const wsc_utf8_kernel *const *kernel = wsc_utf8_kernels; *kernel != NULL; kernel++) {
             if (wsc_cpu_has((*kernel)->level)) {
-                job j = {.utf8 = *kernel, .size = whole_characters(sizes[s])};
-                (*kernel)->measure(source, j.size, &j.text);
-                print_speed((*kernel)->name, &j, operations, 3);
+                print_decoding(*kernel, whole_characters(sizes[s]));
             }
         }
     }

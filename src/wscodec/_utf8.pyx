@@ -42,6 +42,8 @@ cdef extern from *:
 cdef str text_of(const uint8_t *p, Py_ssize_t size):
     cdef wsc_text text
     cdef size_t characters
+    if utf8_kernel.measure == NULL:
+        return text_by_python(p, size)
     if not utf8_kernel.measure(p, <size_t>size, &text):
         return None
     characters = text.characters
@@ -61,6 +63,14 @@ cdef str text_of(const uint8_t *p, Py_ssize_t size):
         result = PyUnicode_New(<Py_ssize_t>characters, 0x10FFFF)
         utf8_kernel.to_ucs4(<uint32_t *>PyUnicode_DATA(result), characters, p, <size_t>size)
     return result
+
+
+cdef str text_by_python(const uint8_t *p, Py_ssize_t size):
+    """Do what `text_of` does, on CPUs for which there is no faster way."""
+    try:
+        return PyUnicode_DecodeUTF8(<const char *>p, size, NULL)
+    except UnicodeDecodeError:
+        return None
 
 
 def is_valid_utf8(data: Buffer, /) -> bool:

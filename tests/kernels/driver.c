@@ -78,7 +78,10 @@ static int runs_utf8(const wsc_utf8_kernel *kernel) {
         return 0;
     }
     wsc_text text;
-    kernel->measure(bytes, sizeof bytes, &text);
+    kernel->valid(bytes, sizeof bytes);
+    if (kernel->measure != NULL) {
+        kernel->measure(bytes, sizeof bytes, &text);
+    }
     return 1;
 }
 
@@ -123,6 +126,9 @@ static void run_mask(const wsc_mask_kernel *kernel) {
 static void run_utf8(const wsc_utf8_kernel *kernel) {
     static const utf8_check *const all[] = {valid_checks, ucs_checks, feed_checks};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (all[i] == ucs_checks && kernel->to_ucs1 == NULL) {
+            continue;
+        }
         for (const utf8_check *check = all[i]; check->run != NULL; check++) {
             double since = seconds();
             size_t cases = check->run(kernel);

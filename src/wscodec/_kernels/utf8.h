@@ -5,7 +5,8 @@
  *   measure  does what `valid` does and, if they are, says in `text` what they hold.
  *   to_ucs1, to_ucs2, to_ucs4  write the `characters` code points of valid text, one unit of 1, 2 or 4 bytes for each.
  *            Exactly these are written. All code points must fit: see `widest`.
- * Nothing is valid, and has no characters.
+ * Nothing is valid, and has no characters. The portable kernel has `valid` alone, and NULL for the others: CPython's
+ * decoder is faster than any that sees one byte at a time.
  */
 #ifndef WSC_UTF8_H
 #define WSC_UTF8_H
@@ -49,23 +50,5 @@ unsigned wsc_utf8_step(unsigned state, const uint8_t *p, size_t size);
 
 /* The same at the speed of `kernel`: the automaton sees only a character that a chunk's edge cuts. */
 unsigned wsc_utf8_feed(const wsc_utf8_kernel *kernel, unsigned state, const uint8_t *p, size_t size);
-
-/* Reads the first character of valid text and returns its size in bytes. */
-static inline size_t wsc_utf8_read(const uint8_t *p, uint32_t *code) {
-    if (p[0] < 0x80) {
-        *code = p[0];
-        return 1;
-    }
-    if (p[0] < 0xE0) {
-        *code = (p[0] & 0x1FU) << 6 | (p[1] & 0x3FU);
-        return 2;
-    }
-    if (p[0] < 0xF0) {
-        *code = (p[0] & 0x0FU) << 12 | (p[1] & 0x3FU) << 6 | (p[2] & 0x3FU);
-        return 3;
-    }
-    *code = (p[0] & 0x07U) << 18 | (p[1] & 0x3FU) << 12 | (p[2] & 0x3FU) << 6 | (p[3] & 0x3FU);
-    return 4;
-}
 
 #endif

@@ -86,34 +86,4 @@ static int valid(const uint8_t *p, size_t size) {
     return wsc_utf8_step(state, p + i, size - i) == ACCEPT;
 }
 
-static int measure(const uint8_t *p, size_t size, wsc_text *text) {
-    *text = (wsc_text){size, 0};
-    if (!valid(p, size)) {
-        return 0;
-    }
-    for (size_t i = 0; i < size; i++) {
-        if (i + 8 <= size && ascii_word(p + i)) {
-            i += 7;
-            continue;
-        }
-        text->characters -= (p[i] & 0xC0) == 0x80;
-        text->widest = p[i] > text->widest ? p[i] : text->widest;
-    }
-    return 1;
-}
-
-/* One function for each width of a unit. */
-#define TO_UCS(name, unit)                                                                                             \
-    static void name(unit *dst, size_t characters, const uint8_t *src, size_t size) {                                  \
-        (void)size;                                                                                                    \
-        for (size_t i = 0; i < characters; i++) {                                                                      \
-            uint32_t code;                                                                                             \
-            src += wsc_utf8_read(src, &code);                                                                          \
-            dst[i] = (unit)code;                                                                                       \
-        }                                                                                                              \
-    }
-TO_UCS(to_ucs1, uint8_t)
-TO_UCS(to_ucs2, uint16_t)
-TO_UCS(to_ucs4, uint32_t)
-
-const wsc_utf8_kernel wsc_utf8_portable = {"portable", WSC_PORTABLE, valid, measure, to_ucs1, to_ucs2, to_ucs4};
+const wsc_utf8_kernel wsc_utf8_portable = {"portable", WSC_PORTABLE, valid, NULL, NULL, NULL, NULL};

@@ -65,8 +65,8 @@ enum { RUN = 16, RUN_AHEAD = 0 };
 /* Writes RUN characters of three bytes each, if that is what stands at `p`, at a character's beginning. */
 VEC int lane_run_ucs2(uint16_t *dst, const uint8_t *p) {
     uint8x16x3_t bytes = vld3q_u8(p);
-    /* In valid text a lead tells the size. */
-    if (vminvq_u8(bytes.val[0]) < 0xE0 || vmaxvq_u8(bytes.val[0]) > 0xEF) {
+    /* In valid text a lead tells the size, and what fits UCS-2 has none above EF. */
+    if (vminvq_u8(bytes.val[0]) < 0xE0) {
         return 0;
     }
     lane b = vandq_u8(bytes.val[1], vdupq_n_u8(0x3F));
