@@ -62,6 +62,8 @@ class Connection:
 
     Attributes:
         close_received: the peer's Close frame, or None.
+        controls: the control frames among the events that the last `receive` returned, if it returned any.
+        unsent_size: how many bytes wait for `data_to_send`.
         close_sent: our Close frame, or None; it is on its way as soon as `data_to_send` has returned it.
         error: what the peer broke, or None.
     """
@@ -79,12 +81,13 @@ class Connection:
         "_messages_received",
         "_messages_sent",
         "_output",
-        "_output_size",
         "_owed",
         "_unpacked",
         "close_received",
         "close_sent",
+        "controls",
         "error",
+        "unsent_size",
     )
 
     def __init__(
@@ -108,7 +111,7 @@ class Connection:
         # Frames, and behind them messages that become frames all at once when they are written.
         self._output: list[bytes] = []
         self._unpacked: list[str | bytes] = []
-        self._output_size = 0
+        self.unsent_size = 0
         self._bytes_received = self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_received = self._messages_sent = 0
@@ -119,6 +122,7 @@ class Connection:
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
         self.error: ProtocolError | None = None
+        self.controls: Sequence[Event] = ()
 
     @property
     def state(self) -> State:
@@ -153,16 +157,6 @@ class Connection:
         return self._eof or (self.close_sent is not None and not self._receiving())
 
     @property
-    def controls(self) -> Sequence[Event]:
-        """The control frames among the events that the last `receive` returned, if it returned any."""
-        return self._decoder.controls
-
-    @property
-    def unsent_size(self) -> int:
-        """How many bytes wait for `data_to_send`."""
-        return self._output_size
-
-    @property
     def stats(self) -> Stats:
         """What was received and sent so far."""
         if self._unpacked:
@@ -174,7 +168,7 @@ class Connection:
             self._frames_sent,
             self._bytes_received,
             self._bytes_sent,
-            self._output_size,
+            self.unsent_size,
         )
 
     def receive(self, data: Buffer) -> list[Event]:
@@ -192,20 +186,28 @@ class Connection:
 
         RFC 6455 §5, §6.2, §7.
         """
-        if not self._receiving():
+        # Little is called from here that need not be: most reads are short.
+        if self.close_received is not None or self._failure is not None or self._eof:
             return []
+        decoder = self._decoder
         try:
-            events = self._decoder.feed(data)
+            events = decoder.feed(data)
         except ProtocolError as error:
             events, error.events = error.events, []
+            self.controls = decoder.controls
             self._count(data, events)
             self.error = error.with_traceback(None)
-            self._answer(self._decoder.controls)
+            self._answer(self.controls)
             self.fail(error.close_code, error.reason)
             return events
-        if self._decoder.controls:
-            self._answer(self._decoder.controls)
-        self._count(data, events)
+        self.controls = controls = decoder.controls
+        if controls:
+            self._answer(controls)
+        if type(data) is bytes and not decoder.streaming:
+            self._bytes_received += len(data)
+            self._messages_received += len(events) - len(controls)
+        else:
+            self._count(data, events)
         return events
 
     def eof(self) -> None:
@@ -231,7 +233,7 @@ class Connection:
             # It can't change or fail any more: so it can wait, to be packed together with what follows it.
             size = len(message)
             self._unpacked.append(message)
-            self._output_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
+            self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
         else:
             self._put(self._encoder.encode(message, text=text))
             self._messages_sent += 1
@@ -296,7 +298,8 @@ class Connection:
 
         A Close frame that answers the peer's or an offence goes at the end; after it there is nothing to send.
         """
-        self._put_late_pong()
+        if self._late_pong is not None:
+            self._put_late_pong()
         if self._owed is not None:
             owed, self._owed = self._owed, None
             code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
@@ -341,7 +344,7 @@ class Connection:
         """Answer a ping at once, or where much is unsent, put its answer in the place of an older one."""
         if self.close_sent is not None:
             return
-        if self._output_size > _PONG_LIMIT:
+        if self.unsent_size > _PONG_LIMIT:
             self._late_pong = ping.payload
         else:
             self._put(self._encoder.pong(ping.payload))
@@ -356,7 +359,7 @@ class Connection:
         if self._unpacked:
             self._pack()
         self._output.append(frames)
-        self._output_size += len(frames)
+        self.unsent_size += len(frames)
         self._bytes_sent += len(frames)
         self._frames_sent += count
 
@@ -372,7 +375,7 @@ class Connection:
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""
         self._bytes_received += len(data) if type(data) is bytes else memoryview(data).nbytes
-        count = len(events) - len(self._decoder.controls)
+        count = len(events) - len(self.controls)
         if count and self._decoder.streaming:
             count = sum(isinstance(event, Fragment) and event.fin for event in events)
         self._messages_received += count
@@ -384,7 +387,7 @@ class Connection:
         if not output:
             return b""
         self._output = []
-        self._output_size = 0
+        self.unsent_size = 0
         return output[0] if len(output) == 1 else b"".join(output)
 
     def _check_open(self) -> None:

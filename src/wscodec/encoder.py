@@ -95,7 +95,8 @@ class Encoder:
 
         RFC 6455 §5.6, §6.1.
         """
-        self._check_free()
+        if self.fragments_of is not None:
+            self._check_free()
         if isinstance(messages, str):
             raise TypeError("a burst is a sequence of messages, not one message")
         return self.pack(messages)
