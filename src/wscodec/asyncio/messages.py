@@ -101,7 +101,10 @@ class MessageChannel(LiveChannel):
             # Not through `recv`: each coroutine that waits costs an idle connection 230 bytes.
             if not self._queue or self._waiter is not None or self._in_parts:
                 await self._wait_for_item(first=True)
-            item = self._dequeue()
+            queue = self._queue
+            item = queue.popleft()
+            if not queue or self._reading_paused:
+                self._on_dequeued()
             return await self._whole(item) if isinstance(item, Fragment) else item
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -166,7 +169,9 @@ class MessageChannel(LiveChannel):
                 self._connection.send(message, text=text)  # type: ignore[arg-type]
         else:
             self._connection.send(message, text=text)  # type: ignore[arg-type]
-        self._push()
+        # Of a run of messages, the first has done this for the others.
+        if not self._flush_scheduled or self._connection.unsent_size > self._options.write_high:
+            self._push()
         if self._write_paused:
             await self._drain()
 

@@ -231,16 +231,19 @@ class Channel(asyncio.Protocol):
 
     def _dequeue(self) -> Item:
         """Return the oldest item."""
-        queue = self._queue
-        item = queue.popleft()
-        if not queue:
+        item = self._queue.popleft()
+        self._on_dequeued()
+        return item
+
+    def _on_dequeued(self) -> None:
+        """Do what is to be done behind the last item, and go on reading where that was paused."""
+        if not self._queue:
             # The size is that of all that came since the queue was empty: to take off each item's size as it
             # goes would cost more than the item's whole way through here.
             self._queue = _EMPTY
             self._queue_size = 0
         if self._reading_paused:
             self._regulate()
-        return item
 
     def _regulate(self) -> None:
         """Stop reading above the limits, and go on below their low marks.
