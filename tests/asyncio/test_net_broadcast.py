@@ -56,10 +56,10 @@ async def test_broadcast_keeps_the_order_of_what_was_sent_before() -> None:
 
 
 async def test_broadcast_from_clients_is_masked() -> None:
-    async with listen(on_messages=lambda ws, messages: ws.send_many(messages)) as server:
-        async with connect(uri(server)) as one, connect(uri(server)) as two:
-            assert broadcast([one, two], "hello") == Broadcast(sent=2)
-            assert [await one.recv(), await two.recv()] == ["hello", "hello"]
+    echo = listen(on_messages=lambda ws, messages: ws.send_many(messages))
+    async with echo as server, connect(uri(server)) as one, connect(uri(server)) as two:
+        assert broadcast([one, two], "hello") == Broadcast(sent=2)
+        assert [await one.recv(), await two.recv()] == ["hello", "hello"]
 
 
 async def test_broadcast_skips_the_slow_and_sends_to_them_later() -> None:
@@ -108,7 +108,7 @@ async def test_broadcast_refuses_before_it_sends() -> None:
         for bad, error in ((3, TypeError), ("\ud800", ValueError)):
             with pytest.raises(error):
                 broadcast([ws], bad)
-        with pytest.raises(ValueError, match="^slow is"):
+        with pytest.raises(ValueError, match=r"^slow is"):
             broadcast([ws], "a", slow="maybe")  # type: ignore[arg-type]
         assert ws.stats.messages_sent == 0
         assert broadcast([], "a") == Broadcast()
