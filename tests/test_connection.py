@@ -33,6 +33,7 @@ from wscodec import (
     ConnectionClosed,
     ConnectionClosedError,
     ConnectionClosedOK,
+    Encoder,
     Fragment,
     InvalidUtf8,
     MessageTooBig,
@@ -47,6 +48,7 @@ from wscodec import (
 pytestmark = pytest.mark.usefixtures("impl")
 
 roles = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.value)
+OTHER = {Role.CLIENT: Role.SERVER, Role.SERVER: Role.CLIENT}
 FAULTS = load_vectors("faults")
 GOOD = load_vectors("rfc6455") + load_vectors("messages")
 OPEN, CLOSING, CLOSED = State.OPEN, State.CLOSING, State.CLOSED
@@ -705,3 +707,33 @@ def test_connection_client_refuses_masked_and_delivers_nothing() -> None:
     assert connection.receive(frame(TEXT, b"Hello", key=KEY)) == []
     assert sent(connection) == [closing(1002, b"a frame is masked")]
     assert type(connection.error) is ProtocolError
+
+
+@roles
+def test_connection_stats(role: Role) -> None:
+    """Counted in whole messages and frames, and in all bytes, however they are cut."""
+    connection, peer = Connection(role), Encoder(OTHER[role])
+    data = (
+        peer.encode("ab") + peer.encode_fragment("c", fin=False) + peer.ping(b"?") + peer.encode_fragment("d", fin=True)
+    )
+    for byte in data:
+        connection.receive(bytes([byte]))
+    connection.receive(data)
+    stats = connection.stats
+    assert (stats.messages_received, stats.frames_received, stats.bytes_received) == (4, 8, 2 * len(data))
+    assert (stats.messages_sent, stats.frames_sent) == (0, 2)
+    assert stats.bytes_sent == stats.unsent_size == len(connection.data_to_send())
+    assert connection.stats.unsent_size == 0
+
+
+@roles
+def test_connection_stats_count_what_came_before_an_offence(role: Role) -> None:
+    connection = Connection(role)
+    connection.receive(Encoder(OTHER[role]).encode("a") + b"\xff")
+    assert (connection.stats.messages_received, connection.stats.frames_received) == (1, 1)
+
+
+def test_connection_stats_streaming() -> None:
+    connection, peer = Connection(Role.SERVER, streaming=True), Encoder(Role.CLIENT)
+    connection.receive(peer.encode_fragment("a", fin=False) + peer.encode_fragment("b", fin=True) + peer.encode(b"c"))
+    assert (connection.stats.messages_received, connection.stats.frames_received) == (2, 3)

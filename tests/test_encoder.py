@@ -287,3 +287,36 @@ def test_encode_keeps_no_reference() -> None:
         encoder.encode_many([data, None])
     encoder.encode(data, text=True)
     data.extend(b"more")
+
+
+@pytest.mark.parametrize(("message", "text"), [("hällo", None), (b"\0", None), (b"ok", True), ("ok", False)])
+def test_prepared_message_is_the_same_frame(message: str | bytes, text: bool | None) -> None:
+    prepared = wscodec.PreparedMessage(message, text=text)
+    frame = Encoder(Role.SERVER).encode(message, text=text)
+    assert Encoder(Role.SERVER).encode(prepared) is prepared.frame
+    assert prepared.frame == frame
+    masked = {Encoder(Role.CLIENT).encode(prepared) for _ in range(20)}
+    assert len(masked) > 1
+    (plain,) = frames_of(frame)
+    for data in masked:
+        (raw,) = frames_of(data)
+        assert raw.key is not None
+        assert (raw.opcode, raw.payload) == (plain.opcode, plain.payload)
+
+
+def test_prepared_message_keeps_what_it_was_given() -> None:
+    data = bytearray(b"abc")
+    prepared = wscodec.PreparedMessage(data)
+    data[:] = b"xyz"
+    assert Encoder(Role.SERVER).encode(prepared) == b"\x82\x03abc"
+    assert wscodec.Decoder(Role.SERVER).feed(Encoder(Role.CLIENT).encode(prepared)) == [b"abc"]
+
+
+def test_prepared_message_refuses() -> None:
+    for bad, text, error in ((3, None, TypeError), ("\ud800", None, ValueError), (b"\xff", True, ValueError)):
+        with pytest.raises(error):
+            wscodec.PreparedMessage(bad, text=text)
+    encoder = Encoder(Role.SERVER)
+    encoder.encode_fragment("a", fin=False)
+    with pytest.raises(ConcurrencyError):
+        encoder.encode(wscodec.PreparedMessage("b"))

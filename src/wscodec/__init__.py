@@ -18,8 +18,8 @@ from ._backend import (
     use_kernel,
 )
 from ._version import __version__
-from .connection import Connection
-from .encoder import Encoder, encode, encode_many
+from .connection import Connection, Stats
+from .encoder import Encoder, PreparedMessage, encode, encode_many
 from .errors import (
     BadRequest,
     BadResponse,
@@ -73,10 +73,12 @@ __all__ = [
     "OriginRefused",
     "Ping",
     "Pong",
+    "PreparedMessage",
     "ProtocolError",
     "Role",
     "ServerHandshake",
     "State",
+    "Stats",
     "TooManyFragments",
     "Utf8Validator",
     "VersionRefused",

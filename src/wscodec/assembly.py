@@ -13,13 +13,20 @@ from .spec import Opcode
 __all__ = ["StreamedMessage", "WholeMessage"]
 
 
+# Pieces smaller than this are put together at once: each as an object of its own would take a multiple of its size.
+_SMALL = 4096
+_BLOCK = 65536
+
+
 class WholeMessage:
     """A message under assembly: its text is validated as it arrives, and its size is that of what arrived."""
 
-    __slots__ = ("_payload", "_validator", "fragments", "size")
+    __slots__ = ("_pieces", "_small", "_validator", "fragments", "size")
 
     def __init__(self, opcode: int) -> None:
-        self._payload = bytearray()
+        # A buffer that grows would be copied again and again, and leave the allocator with holes.
+        self._pieces: list[bytes | bytearray] = []
+        self._small: bytearray | None = None
         self._validator = Utf8Validator() if opcode == Opcode.TEXT else None
         self.fragments = 0
         self.size = 0
@@ -27,9 +34,17 @@ class WholeMessage:
     def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
         """Take the next piece of payload; with the last one, append the message to `events`."""
         validate(self._validator, piece, fin)
-        self._payload += piece
+        if len(piece) >= _SMALL:
+            self._small = None
+            self._pieces.append(piece)
+        elif self._small is not None and len(self._small) < _BLOCK:
+            self._small += piece
+        else:
+            self._small = bytearray(piece)
+            self._pieces.append(self._small)
         if fin:
-            events.append(bytes(self._payload) if self._validator is None else decode_utf8(self._payload))
+            payload = b"".join(self._pieces)
+            events.append(payload if self._validator is None else decode_utf8(payload))
 
 
 class StreamedMessage:

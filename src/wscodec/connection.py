@@ -9,12 +9,13 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ._typing import Buffer, Message
 from .control import close_event, close_payload
-from .encoder import Encoder
+from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
-from .events import Close, Event, Ping
+from .events import Close, Event, Fragment, Ping
 from .messages import Decoder
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
@@ -24,7 +25,28 @@ from .spec import (
     State,
 )
 
-__all__ = ["Connection"]
+__all__ = ["Connection", "Stats"]
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What a connection has received and sent so far, and what waits.
+
+    Attributes:
+        messages_received, messages_sent: whole ones.
+        frames_received, frames_sent: whole ones, those of control too.
+        bytes_received, bytes_sent: with headers, and what waits to be sent.
+        unsent_size: bytes that wait for `data_to_send`.
+    """
+
+    messages_received: int
+    messages_sent: int
+    frames_received: int
+    frames_sent: int
+    bytes_received: int
+    bytes_sent: int
+    unsent_size: int
+
 
 # Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
 # never reads costs little memory: at worst one small object for every two of these bytes.
@@ -40,22 +62,32 @@ class Connection:
 
     Attributes:
         close_received: the peer's Close frame, or None.
+        controls: the control frames among the events that the last `receive` returned, if it returned any.
+        unsent_size: how many bytes wait for `data_to_send`.
         close_sent: our Close frame, or None; it is on its way as soon as `data_to_send` has returned it.
         error: what the peer broke, or None.
     """
 
     __slots__ = (
+        "_bytes_received",
+        "_bytes_sent",
         "_decoder",
         "_encoder",
         "_eof",
         "_failure",
+        "_frames_sent",
+        "_header_size",
         "_late_pong",
+        "_messages_received",
+        "_messages_sent",
         "_output",
-        "_output_size",
         "_owed",
+        "_unpacked",
         "close_received",
         "close_sent",
+        "controls",
         "error",
+        "unsent_size",
     )
 
     def __init__(
@@ -75,8 +107,14 @@ class Connection:
             streaming=streaming,
         )
         self._encoder = Encoder(role)
+        self._header_size = 6 if role is Role.CLIENT else 2
+        # Frames, and behind them messages that become frames all at once when they are written.
         self._output: list[bytes] = []
-        self._output_size = 0
+        self._unpacked: list[str | bytes] = []
+        self.unsent_size = 0
+        self._bytes_received = self._bytes_sent = 0
+        self._frames_sent = 0
+        self._messages_received = self._messages_sent = 0
         self._late_pong: bytes | None = None
         self._owed: Close | None = None
         self._failure: Close | None = None
@@ -84,6 +122,7 @@ class Connection:
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
         self.error: ProtocolError | None = None
+        self.controls: Sequence[Event] = ()
 
     @property
     def state(self) -> State:
@@ -118,14 +157,19 @@ class Connection:
         return self._eof or (self.close_sent is not None and not self._receiving())
 
     @property
-    def controls(self) -> Sequence[Event]:
-        """The control frames among the events that the last `receive` returned, if it returned any."""
-        return self._decoder.controls
-
-    @property
-    def unsent_size(self) -> int:
-        """How many bytes wait for `data_to_send`."""
-        return self._output_size
+    def stats(self) -> Stats:
+        """What was received and sent so far."""
+        if self._unpacked:
+            self._pack()
+        return Stats(
+            self._messages_received,
+            self._messages_sent,
+            self._decoder.frames,
+            self._frames_sent,
+            self._bytes_received,
+            self._bytes_sent,
+            self.unsent_size,
+        )
 
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.
@@ -142,25 +186,35 @@ class Connection:
 
         RFC 6455 §5, §6.2, §7.
         """
-        if not self._receiving():
+        # Little is called from here that need not be: most reads are short.
+        if self.close_received is not None or self._failure is not None or self._eof:
             return []
+        decoder = self._decoder
         try:
-            events = self._decoder.feed(data)
+            events = decoder.feed(data)
         except ProtocolError as error:
             events, error.events = error.events, []
+            self.controls = decoder.controls
+            self._count(data, events)
             self.error = error.with_traceback(None)
-            self._answer(self._decoder.controls)
+            self._answer(self.controls)
             self.fail(error.close_code, error.reason)
             return events
-        if self._decoder.controls:
-            self._answer(self._decoder.controls)
+        self.controls = controls = decoder.controls
+        if controls:
+            self._answer(controls)
+        if type(data) is bytes and not decoder.streaming:
+            self._bytes_received += len(data)
+            self._messages_received += len(events) - len(controls)
+        else:
+            self._count(data, events)
         return events
 
     def eof(self) -> None:
         """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
         self._eof = True
 
-    def send(self, message: Message, *, text: bool | None = None) -> None:
+    def send(self, message: Message | PreparedMessage, *, text: bool | None = None) -> None:
         """Send one message.
 
         Args:
@@ -171,17 +225,30 @@ class Connection:
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
         self._check_open()
-        self._put(self._encoder.encode(message, text=text))
+        if (
+            text is None
+            and (type(message) is bytes or (type(message) is str and message.isascii()))
+            and self._encoder.fragments_of is None
+        ):
+            # It can't change or fail any more: so it can wait, to be packed together with what follows it.
+            size = len(message)
+            self._unpacked.append(message)
+            self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
+        else:
+            self._put(self._encoder.encode(message, text=text))
+            self._messages_sent += 1
 
     def send_many(self, messages: Sequence[Message]) -> None:
         """Send a burst of messages: as `send` for each, but all of them or none."""
         self._check_open()
-        self._put(self._encoder.encode_many(messages))
+        self._put(self._encoder.encode_many(messages), len(messages))
+        self._messages_sent += len(messages)
 
     def send_fragment(self, data: Message, *, fin: bool) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
         self._check_open()
         self._put(self._encoder.encode_fragment(data, fin=fin))
+        self._messages_sent += fin
 
     def ping(self, payload: Buffer = b"") -> None:
         """Send a Ping frame of at most 125 bytes; ValueError above, ConnectionClosed as in `send`."""
@@ -231,7 +298,8 @@ class Connection:
 
         A Close frame that answers the peer's or an offence goes at the end; after it there is nothing to send.
         """
-        self._put_late_pong()
+        if self._late_pong is not None:
+            self._put_late_pong()
         if self._owed is not None:
             owed, self._owed = self._owed, None
             code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
@@ -276,7 +344,7 @@ class Connection:
         """Answer a ping at once, or where much is unsent, put its answer in the place of an older one."""
         if self.close_sent is not None:
             return
-        if self._output_size > _PONG_LIMIT:
+        if self.unsent_size > _PONG_LIMIT:
             self._late_pong = ping.payload
         else:
             self._put(self._encoder.pong(ping.payload))
@@ -287,16 +355,39 @@ class Connection:
         payload, self._late_pong = self._late_pong, None
         self._put(self._encoder.pong(payload))
 
-    def _put(self, frames: bytes) -> None:
+    def _put(self, frames: bytes, count: int = 1) -> None:
+        if self._unpacked:
+            self._pack()
         self._output.append(frames)
-        self._output_size += len(frames)
+        self.unsent_size += len(frames)
+        self._bytes_sent += len(frames)
+        self._frames_sent += count
+
+    def _pack(self) -> None:
+        """Make frames of the messages that wait for it."""
+        messages, self._unpacked = self._unpacked, []
+        frames = self._encoder.pack(messages)
+        self._output.append(frames)
+        self._bytes_sent += len(frames)
+        self._frames_sent += len(messages)
+        self._messages_sent += len(messages)
+
+    def _count(self, data: Buffer, events: list[Event]) -> None:
+        """Count what was received."""
+        self._bytes_received += len(data) if type(data) is bytes else memoryview(data).nbytes
+        count = len(events) - len(self.controls)
+        if count and self._decoder.streaming:
+            count = sum(isinstance(event, Fragment) and event.fin for event in events)
+        self._messages_received += count
 
     def _take_output(self) -> bytes:
+        if self._unpacked:
+            self._pack()
         output = self._output
         if not output:
             return b""
         self._output = []
-        self._output_size = 0
+        self.unsent_size = 0
         return output[0] if len(output) == 1 else b"".join(output)
 
     def _check_open(self) -> None:

@@ -13,10 +13,32 @@ from ._typing import Buffer, Message
 from .control import close_payload
 from .errors import ConcurrencyError, not_a_message
 from .frames import encode_frame, is_server
-from .keys import take_keys
+from .keys import take_key, take_keys
 from .spec import CloseCode, Opcode, Role
 
-__all__ = ["Encoder", "encode", "encode_many"]
+__all__ = ["Encoder", "PreparedMessage", "encode", "encode_many"]
+
+
+class PreparedMessage:
+    """A message that goes to many connections: encoded once for all those on which we are the server.
+
+    A client's frame has a masking key of its own every time (§5.3), so there it is encoded again.
+
+    Args:
+        message, text: as `Encoder.encode` takes them.
+
+    Raises:
+        TypeError, ValueError: as `Encoder.encode` does.
+    """
+
+    __slots__ = ("_message", "_text", "frame")
+
+    def __init__(self, message: Message, *, text: bool | None = None) -> None:
+        if not isinstance(message, str):
+            message = bytes(flat_view(message))  # what changes later was not prepared
+        self._message = message
+        self._text = text
+        self.frame: bytes = _server_encoder.encode(message, text=text)
 
 
 class Encoder:
@@ -24,19 +46,22 @@ class Encoder:
 
     Args:
         role: ours; a client masks every frame, with a fresh key from the system's random source (§5.3, §10.3).
+
+    Attributes:
+        fragments_of: what the message is that is being sent in fragments, TEXT or BINARY, or None.
     """
 
-    __slots__ = ("_fragments_of", "_masked")
+    __slots__ = ("_masked", "fragments_of")
 
     def __init__(self, role: Role) -> None:
         self._masked = not is_server(role)
-        self._fragments_of: Opcode | None = None
+        self.fragments_of: Opcode | None = None
 
-    def encode(self, message: Message, *, text: bool | None = None) -> bytes:
+    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
         """Encode one message as one frame.
 
         Args:
-            message: a `str`, sent as text, or a C-contiguous buffer, sent as binary.
+            message: a `str`, sent as text, a C-contiguous buffer, sent as binary, or either prepared.
             text: True sends bytes as text (they must be UTF-8), False sends a str as binary; None goes by type.
 
         Returns:
@@ -50,8 +75,10 @@ class Encoder:
         RFC 6455 §5.6, §6.1.
         """
         self._check_free()
+        if isinstance(message, PreparedMessage):
+            return self._again(message) if self._masked else message.frame
         if text is None or text is isinstance(message, str):
-            return pack_messages((message,), take_keys(1) if self._masked else None)
+            return pack_messages((message,), take_key() if self._masked else None)
         return self._frame(*_as_kind(message, text))
 
     def encode_many(self, messages: Sequence[Message]) -> bytes:
@@ -68,9 +95,14 @@ class Encoder:
 
         RFC 6455 §5.6, §6.1.
         """
-        self._check_free()
+        if self.fragments_of is not None:
+            self._check_free()
         if isinstance(messages, str):
             raise TypeError("a burst is a sequence of messages, not one message")
+        return self.pack(messages)
+
+    def pack(self, messages: Sequence[Message]) -> bytes:
+        """Do what `encode_many` does, whatever has begun since the messages were sent."""
         return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
 
     def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
@@ -90,11 +122,11 @@ class Encoder:
         RFC 6455 §5.4.
         """
         kind, payload = _payload_of(data)
-        begun = self._fragments_of
+        begun = self.fragments_of
         if begun is not None and begun is not kind:
             raise TypeError(f"a {begun.name.lower()} message can't go on with {type(data).__name__!r}")
         frame = self._frame(kind if begun is None else Opcode.CONTINUATION, payload, fin)
-        self._fragments_of = None if fin else kind
+        self.fragments_of = None if fin else kind
         return frame
 
     def ping(self, payload: Buffer = b"") -> bytes:
@@ -122,11 +154,14 @@ class Encoder:
         """
         return self._frame(Opcode.CLOSE, close_payload(code, reason))
 
+    def _again(self, prepared: PreparedMessage) -> bytes:
+        return self.encode(prepared._message, text=prepared._text)
+
     def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
-        return encode_frame(opcode, payload, fin=fin, masking_key=take_keys(1) if self._masked else None)
+        return encode_frame(opcode, payload, fin=fin, masking_key=take_key() if self._masked else None)
 
     def _check_free(self) -> None:
-        if self._fragments_of is not None:
+        if self.fragments_of is not None:
             raise ConcurrencyError("a message is being sent in fragments")
 
 

@@ -74,6 +74,7 @@ class ServerHandshake:
             too where the rules of WebSocket then refuse it, so that a plain GET can be answered with a page.
         offered_subprotocols: what the client speaks, from when the request has been accepted by the rules.
         subprotocol: what `accept` agreed to.
+        head: the bytes of the request.
         trailing: the bytes that came behind the head. They are the connection's first.
     """
 
@@ -114,6 +115,7 @@ class ServerHandshake:
         self.request: Request | None = None
         self.offered_subprotocols: tuple[str, ...] = ()
         self.subprotocol: str | None = None
+        self.head = b""
         self.trailing = b""
 
     def receive(self, data: Buffer) -> Request | None:
@@ -209,6 +211,7 @@ class ServerHandshake:
         request = parse_request(head)
         check_no_body(request.headers)
         self.request = request
+        self.head = head
         self.trailing = trailing
         _check_target(request.target)
         key = check_request(request.method, request.http_version, request.headers, origins=self._origins)

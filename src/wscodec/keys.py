@@ -6,44 +6,34 @@ Floor 3.
 from __future__ import annotations
 
 import os
+import struct
 import threading
 
-__all__ = ["take_keys"]
+__all__ = ["take_key", "take_keys"]
 
 _BLOCK_SIZE = 4096
 
 
-class _Pool:
-    """A block of random bytes, of which each is handed out once."""
+class _Pool(threading.local):
+    """The keys of a block of random bytes, each handed out once. Every thread has its own, so that none waits.
 
-    __slots__ = ("_block", "_lock", "_position")
+    Attributes:
+        next: returns a tuple of the next key; StopIteration at the end of the block.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._block = b""
-        self._position = 0
+        self.next = struct.iter_unpack("4s", b"").__next__
 
-    def take(self, size: int) -> bytes:
-        """Return `size` bytes that nobody else gets."""
-        # Who finds the lock taken must not wait: it may be a signal handler above the one who holds it.
-        if size > _BLOCK_SIZE or not self._lock.acquire(blocking=False):
-            return os.urandom(size)
-        try:
-            if self._position + size > len(self._block):
-                self._block = os.urandom(_BLOCK_SIZE)
-                self._position = 0
-            start = self._position
-            self._position += size
-            return self._block[start : self._position]
-        finally:
-            self._lock.release()
+    def fill(self) -> None:
+        """Begin a new block."""
+        self.next = struct.iter_unpack("4s", os.urandom(_BLOCK_SIZE)).__next__
 
 
 _pool = _Pool()
 
 
 def _after_fork() -> None:
-    """Give a child process a pool of its own; the parent's lock may be held in it for ever."""
+    """Give a child process a pool of its own: it must not hand out its parent's keys."""
     global _pool
     _pool = _Pool()
 
@@ -52,6 +42,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
+def take_key() -> bytes:
+    """Return a masking key (RFC 6455 §5.3, §10.3)."""
+    try:
+        key: bytes = _pool.next()[0]
+    except StopIteration:
+        _pool.fill()
+        key = _pool.next()[0]
+    return key
+
+
 def take_keys(count: int) -> bytes:
-    """Return `count` masking keys of 4 bytes each, one behind the other (RFC 6455 §5.3, §10.3)."""
-    return _pool.take(4 * count)
+    """Return `count` masking keys, one behind the other; for a burst the system is asked directly."""
+    return take_key() if count == 1 else os.urandom(4 * count)

@@ -57,10 +57,13 @@ class Decoder:
 
     Attributes:
         controls: the `Ping`, `Pong` and `Close` events among those that the last `feed` returned.
+        frames: how many frames were whole so far.
+        streaming: as it was given.
     """
 
     __slots__ = (
         "_assembler",
+        "_between",
         "_closed",
         "_control",
         "_failure",
@@ -73,6 +76,8 @@ class Decoder:
         "_reader",
         "_run_limit",
         "controls",
+        "frames",
+        "streaming",
     )
 
     def __init__(
@@ -85,6 +90,7 @@ class Decoder:
         streaming: bool = False,
     ) -> None:
         self._masked = is_server(role)
+        self.streaming = streaming
         self._max_size = check_limit("max_size", max_size)
         self._max_frame_size = check_limit("max_frame_size", max_frame_size)
         self._max_fragments = check_limit("max_fragments", max_fragments)
@@ -98,8 +104,10 @@ class Decoder:
         self._message: WholeMessage | StreamedMessage | None = None
         self._control = b""
         self._closed = False
+        self._between = True
         self._failure: ProtocolError | None = None
         self.controls: list[Event] = []
+        self.frames = 0
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -119,31 +127,44 @@ class Decoder:
         RFC 6455 §5, §8.1.
         """
         events: list[Event] = []
+        if self._between and type(data) is bytes:
+            # Nearly every read is a run of plain messages and nothing else.
+            position = take_messages(data, 0, self._masked, self._run_limit, events)
+            self.frames += len(events)
+            if position == len(data):
+                if self.controls:
+                    self.controls = []
+                return events
+        else:
+            position = 0
         self.controls = []
         if self._failure is not None:
             raise copy_of(self._failure)
         try:
             if type(data) is bytes:
-                self._feed(data, events)
+                self._feed(data, position, events)
             else:
                 with flat_view(data) as view:
-                    self._feed(view, events)
+                    self._feed(view, position, events)
         except ProtocolError as error:
             self._failure = copy_of(error)
             self._message = None
+            self._between = False
             error.events = events
             raise
+        self._between = self._message is None and self._header is None and not self._reader.held and not self._closed
         return events
 
-    def _feed(self, data: bytes | memoryview, events: list[Event]) -> None:
+    def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> None:
         """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece."""
-        position = 0
         end = len(data)
         while position < end and not self._closed:
             frame = None
             if self._header is None and not self._reader.held:
                 if self._message is None:
+                    before = len(events)
                     position = take_messages(data, position, self._masked, self._run_limit, events)
+                    self.frames += len(events) - before
                     if position == end:
                         return
                 frame = take_frame(data, position, self._masked, self._limit())
@@ -155,6 +176,7 @@ class Decoder:
 
     def _take_whole(self, first: int, payload: bytes, events: list[Event]) -> None:
         """Take a whole frame, of which masking and length are judged already."""
+        self.frames += 1
         self._check_first(first)
         if first & CONTROL:
             check_control_length(first, len(payload))
@@ -181,6 +203,7 @@ class Decoder:
             self._take_data(piece, done, self._header.fin, events)
         if done:
             self._header = None
+            self.frames += 1
         return position + len(piece)
 
     def _limit(self) -> int:

@@ -39,14 +39,15 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def known_keys() -> Iterator[None]:
     """Let clients mask with 1, 2, 3, ... instead of random keys."""
     numbers = count(1)
-    before = [(module, module.take_keys) for module in _users_of_keys()]
-    for module, _ in before:
+    before = [(module, module.take_key, module.take_keys) for module in _users_of_keys()]
+    for module, _, _ in before:
+        module.take_key = lambda: next(numbers).to_bytes(4)
         module.take_keys = lambda size: b"".join(next(numbers).to_bytes(4) for _ in range(size))
     try:
         yield
     finally:
-        for module, take_keys in before:
-            module.take_keys = take_keys
+        for module, take_key, take_keys in before:
+            module.take_key, module.take_keys = take_key, take_keys
 
 
 def _users_of_keys() -> list[Any]:

@@ -5,19 +5,25 @@ Floor 4.
 
 from __future__ import annotations
 
+from ..encoder import PreparedMessage
 from ..handshake import Headers, Request, Response
+from .broadcast import Broadcast, broadcast
 from .client import connect, unix_connect
-from .connection import ClientConnection, ServerConnection, WebSocket
+from .connection import ClientConnection, ConnectionStats, ServerConnection, WebSocket
 from .server import Server, serve, unix_serve
 
 __all__ = [
+    "Broadcast",
     "ClientConnection",
+    "ConnectionStats",
     "Headers",
+    "PreparedMessage",
     "Request",
     "Response",
     "Server",
     "ServerConnection",
     "WebSocket",
+    "broadcast",
     "connect",
     "serve",
     "unix_connect",

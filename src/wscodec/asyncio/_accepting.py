@@ -165,6 +165,7 @@ class Accepting(asyncio.Protocol):
             self._conclude(None, refusal)
             return
         ws = self._connection()
+        ws._request = request
         try:
             result = process(ws, request)
         except Exception:
@@ -231,7 +232,7 @@ class Accepting(asyncio.Protocol):
         if self._ws is None:
             assert self._transport is not None
             self._ws = ServerConnection(self._transport, self._server.options)
-            self._ws.request = self._handshake.request
+            self._ws._head = self._handshake.head
         return self._ws
 
     def _fail(self, what: str) -> None:

@@ -11,12 +11,14 @@ import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from ..connection import Connection
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
+from ._rounds import Rounds
 
 __all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
 
@@ -45,6 +47,7 @@ class Options:
     on_messages: Callable[[Any, list[Any]], object] | None = None
     on_open: Callable[[Any], object] | None = None
     on_close: Callable[[Any], object] | None = None
+    rounds: Rounds = field(default_factory=partial(Rounds, 1))
 
     @classmethod
     def of(
@@ -77,6 +80,7 @@ class Options:
             queue_low=queue_low,
             write_high=write_high,
             write_low=write_low,
+            rounds=Rounds(_step(settings["ping_interval"], settings["ping_timeout"])),
             **settings,
         )
 
@@ -87,6 +91,11 @@ def _marks(name: str, limit: int | tuple[int, int]) -> tuple[int, int]:
     if not 0 <= low <= high:
         raise ValueError(f"{name} is a high mark or (high, low), each 0 or more, not {limit!r}")
     return high, low
+
+
+def _step(*times: float | None) -> float:
+    """Return the time between two rounds of keepalive: a second, or less where one of `times` is short."""
+    return min([1.0, *(time / 20 for time in times if time is not None)])
 
 
 def set_nodelay(transport: asyncio.BaseTransport) -> None:

@@ -8,10 +8,13 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import TracebackType
 from typing import Any, Protocol
 
+from .._http import parse_request
+from ..connection import Stats
 from ..errors import ConnectionClosed
 from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
@@ -20,7 +23,22 @@ from ._options import LoggerLike, Options, closing_code
 from .messages import MessageChannel
 from .transport import Item, Waiter
 
-__all__ = ["ClientConnection", "ServerConnection", "WebSocket"]
+__all__ = ["ClientConnection", "ConnectionStats", "ServerConnection", "WebSocket"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionStats(Stats):
+    """What a connection has received and sent so far, and what waits on this side of the network.
+
+    Attributes:
+        unread_messages: that wait for `recv`.
+        unwritten_size: bytes that wait in the transport, behind those of `unsent_size`.
+        latency: how long the pong for the latest ping took, in seconds; 0 before there was one.
+    """
+
+    unread_messages: int
+    unwritten_size: int
+    latency: float
 
 
 class Registry(Protocol):
@@ -34,7 +52,6 @@ class WebSocket(MessageChannel):
     """A WebSocket connection. `serve` and `connect` make it; an application may put attributes of its own on it.
 
     Attributes:
-        request: the client's request, on a server.
         response: the server's response, on a client.
         subprotocol: what the handshake agreed on, or None.
         latency: how long the pong for the latest ping took, in seconds; 0 before there was one.
@@ -45,16 +62,18 @@ class WebSocket(MessageChannel):
         "__weakref__",
         "_addresses",
         "_close_waiters",
+        "_head",
         "_id",
         "_registry",
-        "request",
+        "_request",
         "response",
         "subprotocol",
     )
 
     def __init__(self, transport: asyncio.Transport, options: Options) -> None:
         super().__init__(transport, options)
-        self.request: Request | None = None
+        self._head = b""
+        self._request: Request | None = None
         self.response: Response | None = None
         self.subprotocol: str | None = None
         self._id: uuid.UUID | None = None
@@ -63,6 +82,15 @@ class WebSocket(MessageChannel):
         self._close_waiters: Sequence[Waiter] = ()
 
     # Facts.
+
+    @property
+    def request(self) -> Request | None:
+        """The client's request, on a server."""
+        # It is kept as the bytes that it came as, a tenth of what the parsed one takes, until somebody asks.
+        if self._request is None and self._head:
+            self._request = parse_request(self._head)
+            self._head = b""
+        return self._request
 
     @property
     def id(self) -> uuid.UUID:
@@ -75,6 +103,16 @@ class WebSocket(MessageChannel):
     def logger(self) -> LoggerLike:
         """The logger of the server or of the client, shared by its connections."""
         return self._options.logger
+
+    @property
+    def stats(self) -> ConnectionStats:
+        """What was received and sent so far, and what waits."""
+        return ConnectionStats(
+            **asdict(self._connection.stats),
+            unread_messages=len(self._queue),
+            unwritten_size=0 if self._transport is None else self._transport.get_write_buffer_size(),
+            latency=self.latency,
+        )
 
     @property
     def state(self) -> State:

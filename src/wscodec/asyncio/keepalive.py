@@ -29,8 +29,7 @@ _DOUBT = 0.001
 class LiveChannel(Channel):
     """A channel that pings.
 
-    There is one timer for it and no task; the same timer serves the deadline of the closing handshake, since
-    keepalive ends where that begins.
+    There is no timer or task of its own for it: `Rounds` wakes all connections of a server.
     """
 
     __slots__ = ("_backlog", "_own_ping", "_pinged_at", "_pings", "latency")
@@ -117,6 +116,9 @@ class LiveChannel(Channel):
 
     def _keep_alive(self, doubted: bool) -> None:
         """Send the next ping, or give the peer up: what the timer calls."""
+        self._round = None
+        if self._closing:
+            return
         interval, timeout = self._options.ping_interval, self._options.ping_timeout
         assert interval is not None
         now = self._loop.time()
@@ -137,9 +139,6 @@ class LiveChannel(Channel):
             return
         self._send_keepalive(now)
         self._wake_at(now + (interval if timeout is None else min(interval, timeout)))
-
-    def _wake_at(self, when: float) -> None:
-        self._timer = self._loop.call_at(when, self._keep_alive, False)
 
     def _is_alive(self) -> bool:
         """Tell whether the peer has sent or taken a byte since the last ping, or we don't listen."""

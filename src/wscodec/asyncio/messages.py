@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal, Self, overload
 
 from .._typing import Message
+from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
@@ -100,7 +101,10 @@ class MessageChannel(LiveChannel):
             # Not through `recv`: each coroutine that waits costs an idle connection 230 bytes.
             if not self._queue or self._waiter is not None or self._in_parts:
                 await self._wait_for_item(first=True)
-            item = self._dequeue()
+            queue = self._queue
+            item = queue.popleft()
+            if not queue or self._reading_paused:
+                self._on_dequeued()
             return await self._whole(item) if isinstance(item, Fragment) else item
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -139,16 +143,16 @@ class MessageChannel(LiveChannel):
         self._parts = None
         return "".join(parts) if isinstance(item.data, str) else b"".join(parts)  # type: ignore[arg-type]
 
-    async def send(self, message: Message | Parts, text: bool | None = None) -> None:
+    async def send(self, message: Message | PreparedMessage | Parts, text: bool | None = None) -> None:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
         waits where the peer reads too slowly.
 
         Args:
-            message: a str, sent as text; a bytes-like object, sent as binary; or an iterable or asynchronous
-                iterable of either, sent as a fragmented message, meanwhile other messages wait, and pings don't.
-                An empty iterable sends nothing.
+            message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
+                asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
+                pings don't. An empty iterable sends nothing.
             text: True sends bytes as text, False sends a str as binary.
 
         Raises:
@@ -165,15 +169,17 @@ class MessageChannel(LiveChannel):
                 self._connection.send(message, text=text)  # type: ignore[arg-type]
         else:
             self._connection.send(message, text=text)  # type: ignore[arg-type]
-        self._push()
+        # Of a run of messages, the first has done this for the others.
+        if not self._flush_scheduled or self._connection.unsent_size > self._options.write_high:
+            self._push()
         if self._write_paused:
             await self._drain()
 
-    def send_nowait(self, message: Message, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | PreparedMessage, text: bool | None = None) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
-            message: a str or a bytes-like object.
+            message: a str, a bytes-like object, or either prepared.
             text: as in `send`.
 
         Raises:
@@ -182,6 +188,12 @@ class MessageChannel(LiveChannel):
         """
         self._connection.send(message, text=text)
         self._push()
+
+    def _send_at_once(self, message: PreparedMessage) -> None:
+        """Send, and write without waiting for the end of the tick; errors as in `send_nowait`."""
+        self._connection.send(message)
+        if not self._flush_scheduled:
+            self._flush()
 
     def send_many(self, messages: Sequence[Message]) -> None:
         """Queue several messages in one step; as `send_nowait` for each, but all of them or none."""

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import logging
 import socket
 import ssl as tls
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -26,6 +27,9 @@ __all__ = ["Server", "serve", "unix_serve"]
 # How many ticks of the event loop there may be from `accept` to `connection_made`.
 _ACCEPT_TICKS = 4
 
+# The same for all: a name of its own for each would cost an idle connection 60 bytes.
+_TASK_NAME = "wscodec handler"
+
 Handler = Callable[[ServerConnection], Awaitable[None]]
 
 
@@ -34,12 +38,13 @@ class Server:
 
     def __init__(self, handler: Handler | None, options: Options) -> None:
         self.options = options
-        self._handler = handler
+        self._handler = None if handler is None else _coroutine_function(handler)
         self._loop = asyncio.get_running_loop()
         self._server: asyncio.Server | None = None
         self._handshakes: set[Accepting] = set()
         self._connections: set[ServerConnection] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], ServerConnection] = {}
+        self._handled = self._on_handled  # one object for all tasks
         self._closing: asyncio.Task[None] | None = None
         self._emptied: asyncio.Future[None] | None = None
         self._closed = asyncio.Event()
@@ -123,33 +128,35 @@ class Server:
         self._connections.add(ws)
         ws._registry = self
         if self._handler is not None:
-            task = self._loop.create_task(self._handle(self._handler, ws))
-            self._tasks.add(task)
-            task.add_done_callback(self.discard)
+            task = self._loop.create_task(self._handler(ws), name=_TASK_NAME)
+            self._tasks[task] = ws
+            task.add_done_callback(self._handled)
 
     def discard(self, what: Any) -> None:
-        """Forget a handshake, a connection or a handler that has ended."""
-        for known in (self._handshakes, self._connections, self._tasks):
-            known.discard(what)
+        """Forget a handshake or a connection that has ended."""
+        self._handshakes.discard(what)
+        self._connections.discard(what)
+        self._check_empty()
+
+    def _check_empty(self) -> None:
         if self._emptied is not None and self._is_empty() and not self._emptied.done():
             self._emptied.set_result(None)
 
     def _is_empty(self) -> bool:
         return not (self._handshakes or self._connections or self._tasks)
 
-    async def _handle(self, handler: Handler, ws: ServerConnection) -> None:
-        """Run the handler; whatever it does, the connection is closed and the server lives on."""
-        code = CloseCode.GOING_AWAY
-        try:
-            await handler(ws)
-            code = CloseCode.NORMAL_CLOSURE
-        except Exception as error:
-            if isinstance(error, ConnectionClosed) and ws.state is not State.OPEN:
-                return
+    def _on_handled(self, task: asyncio.Task[None]) -> None:
+        """Close the connection whose handler has ended, whatever it did; the server lives on."""
+        ws = self._tasks.pop(task)
+        code = CloseCode.NORMAL_CLOSURE
+        if task.cancelled():
+            code = CloseCode.GOING_AWAY
+        elif (error := task.exception()) is not None:
             code = CloseCode.INTERNAL_ERROR
-            ws.logger.exception("connection handler failed")
-        finally:
-            ws.close_nowait(code)
+            if not isinstance(error, ConnectionClosed) or ws.state is State.OPEN:
+                ws.logger.error("connection handler failed", exc_info=error)
+        ws.close_nowait(code)
+        self._check_empty()
 
     async def _close(self, close_connections: bool, code: int, reason: str) -> None:
         assert self._server is not None
@@ -289,6 +296,17 @@ def unix_serve(handler: Handler | None = None, path: Any = None, **kwargs: Any) 
     if path is not None:
         kwargs["path"] = path
     return serve(handler, unix=True, **kwargs)
+
+
+def _coroutine_function(handler: Handler) -> Callable[[ServerConnection], Coroutine[Any, Any, None]]:
+    """Return `handler`, or where that is no coroutine function, one that awaits what it returns."""
+    if inspect.iscoroutinefunction(handler):
+        return handler
+
+    async def call(ws: ServerConnection) -> None:
+        await handler(ws)
+
+    return call
 
 
 def _name(sock: socket.socket) -> str:

@@ -50,6 +50,7 @@ class Channel(asyncio.Protocol):
         "_queue",
         "_queue_size",
         "_reading_paused",
+        "_round",
         "_timer",
         "_transport",
         "_waiter",
@@ -71,6 +72,7 @@ class Channel(asyncio.Protocol):
         )
         self._queue = _EMPTY
         self._queue_size = 0
+        self._round: int | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._waiter: Waiter | None = None
         self._write_waiters: Sequence[Waiter] = ()
@@ -97,7 +99,7 @@ class Channel(asyncio.Protocol):
         self._transport.set_protocol(self)
         self._write_paused = write_paused
         if options.ping_interval is not None and not self._closing:
-            self._timer = self._loop.call_later(options.ping_interval, self._keep_alive, False)
+            self._wake_at(self._loop.time() + options.ping_interval)
         if trailing:
             self.data_received(trailing)
         self._push()
@@ -229,16 +231,19 @@ class Channel(asyncio.Protocol):
 
     def _dequeue(self) -> Item:
         """Return the oldest item."""
-        queue = self._queue
-        item = queue.popleft()
-        if not queue:
+        item = self._queue.popleft()
+        self._on_dequeued()
+        return item
+
+    def _on_dequeued(self) -> None:
+        """Do what is to be done behind the last item, and go on reading where that was paused."""
+        if not self._queue:
             # The size is that of all that came since the queue was empty: to take off each item's size as it
             # goes would cost more than the item's whole way through here.
             self._queue = _EMPTY
             self._queue_size = 0
         if self._reading_paused:
             self._regulate()
-        return item
 
     def _regulate(self) -> None:
         """Stop reading above the limits, and go on below their low marks.
@@ -307,7 +312,14 @@ class Channel(asyncio.Protocol):
         if self._options.close_timeout is not None:
             self._timer = self._loop.call_later(self._options.close_timeout * share, self._on_deadline)
 
+    def _wake_at(self, when: float) -> None:
+        """Have `_keep_alive` called at about `when`, by the clock of the loop."""
+        self._round = self._options.rounds.add(self._loop, when, self)
+
     def _stop_timer(self) -> None:
+        if self._round is not None:
+            self._options.rounds.discard(self._round, self)
+            self._round = None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
