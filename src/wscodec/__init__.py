@@ -18,7 +18,7 @@ from ._backend import (
     use_kernel,
 )
 from ._version import __version__
-from .connection import Connection, Stats
+from .connection import Connection
 from .encoder import Encoder, PreparedMessage, encode, encode_many
 from .errors import (
     BadRequest,
@@ -44,6 +44,7 @@ from .frames import FrameDecoder, encode_frame
 from .handshake import ClientHandshake, ServerHandshake
 from .messages import Decoder
 from .spec import CloseCode, Header, Opcode, Role, State
+from .stats import Stats
 
 __all__ = [
     "BadRequest",

@@ -9,7 +9,7 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import Final
 
 from ._typing import Buffer, Message
 from .control import close_event, close_payload
@@ -24,33 +24,13 @@ from .spec import (
     Role,
     State,
 )
+from .stats import Stats
 
-__all__ = ["Connection", "Stats"]
+__all__ = ["Connection"]
 
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """What a connection has received and sent so far, and what waits.
-
-    Attributes:
-        messages_received, messages_sent: whole ones.
-        frames_received, frames_sent: whole ones, those of control too.
-        bytes_received, bytes_sent: with headers, and what waits to be sent.
-        unsent_size: bytes that wait for `data_to_send`.
-    """
-
-    messages_received: int
-    messages_sent: int
-    frames_received: int
-    frames_sent: int
-    bytes_received: int
-    bytes_sent: int
-    unsent_size: int
-
-
-# Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
-# never reads costs little memory: at worst one small object for every two of these bytes.
-_PONG_LIMIT = 1 << 14
+# An idle connection has no lists of its own. Nothing is ever put into these.
+_NOTHING: Final[list[bytes]] = []
+_NO_MESSAGES: Final[list[str | bytes]] = []
 
 
 class Connection:
@@ -109,8 +89,8 @@ class Connection:
         self._encoder = Encoder(role)
         self._header_size = 6 if role is Role.CLIENT else 2
         # Frames, and behind them messages that become frames all at once when they are written.
-        self._output: list[bytes] = []
-        self._unpacked: list[str | bytes] = []
+        self._output: list[bytes] = _NOTHING
+        self._unpacked: list[str | bytes] = _NO_MESSAGES
         self.unsent_size = 0
         self._bytes_received = self._bytes_sent = 0
         self._frames_sent = 0
@@ -232,7 +212,10 @@ class Connection:
         ):
             # It can't change or fail any more: so it can wait, to be packed together with what follows it.
             size = len(message)
-            self._unpacked.append(message)
+            if self._unpacked:
+                self._unpacked.append(message)
+            else:
+                self._unpacked = [message]
             self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
         else:
             self._put(self._encoder.encode(message, text=text))
@@ -358,16 +341,22 @@ class Connection:
     def _put(self, frames: bytes, count: int = 1) -> None:
         if self._unpacked:
             self._pack()
-        self._output.append(frames)
+        self._add(frames)
         self.unsent_size += len(frames)
         self._bytes_sent += len(frames)
         self._frames_sent += count
 
+    def _add(self, frames: bytes) -> None:
+        if self._output:
+            self._output.append(frames)
+        else:
+            self._output = [frames]
+
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
-        messages, self._unpacked = self._unpacked, []
+        messages, self._unpacked = self._unpacked, _NO_MESSAGES
         frames = self._encoder.pack(messages)
-        self._output.append(frames)
+        self._add(frames)
         self._bytes_sent += len(frames)
         self._frames_sent += len(messages)
         self._messages_sent += len(messages)
@@ -386,7 +375,7 @@ class Connection:
         output = self._output
         if not output:
             return b""
-        self._output = []
+        self._output = _NOTHING
         self.unsent_size = 0
         return output[0] if len(output) == 1 else b"".join(output)
 

@@ -7,6 +7,8 @@ Floor 3.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ._backend import take_frame, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer
@@ -42,6 +44,9 @@ CLOSE = int(Opcode.CLOSE)
 CONTINUATION = int(Opcode.CONTINUATION)
 
 __all__ = ["Decoder"]
+
+# An idle decoder has no list of its own. Nothing is ever put into this one.
+_NO_CONTROLS: Final[list[Event]] = []
 
 
 class Decoder:
@@ -106,7 +111,7 @@ class Decoder:
         self._closed = False
         self._between = True
         self._failure: ProtocolError | None = None
-        self.controls: list[Event] = []
+        self.controls: list[Event] = _NO_CONTROLS
         self.frames = 0
 
     def feed(self, data: Buffer) -> list[Event]:
@@ -133,7 +138,7 @@ class Decoder:
             self.frames += len(events)
             if position == len(data):
                 if self.controls:
-                    self.controls = []
+                    self.controls = _NO_CONTROLS
                 return events
         else:
             position = 0

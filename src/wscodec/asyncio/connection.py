@@ -14,11 +14,11 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from .._http import parse_request
-from ..connection import Stats
 from ..errors import ConnectionClosed
 from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
 from ..spec import CloseCode, Role, State
+from ..stats import Stats
 from ._options import LoggerLike, Options, closing_code
 from .messages import MessageChannel
 from .transport import Item, Waiter
