@@ -28,6 +28,10 @@ from .stats import Stats
 
 __all__ = ["Connection"]
 
+# Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
+# never reads costs little memory: at worst one small object for every two of these bytes.
+_PONG_LIMIT = 1 << 14
+
 # An idle connection has no lists of its own. Nothing is ever put into these.
 _NOTHING: Final[list[bytes]] = []
 _NO_MESSAGES: Final[list[str | bytes]] = []

@@ -28,8 +28,3 @@ class Stats:
     bytes_received: int
     bytes_sent: int
     unsent_size: int
-
-
-# Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
-# never reads costs little memory: at worst one small object for every two of these bytes.
-_PONG_LIMIT = 1 << 14
