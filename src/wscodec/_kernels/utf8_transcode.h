@@ -2,7 +2,8 @@
  *
  * For every byte of a vector the code point is put together as if its character ended there, in two or three bytes
  * (low, high, top), each in a vector of its own. Then the places where no character ends are squeezed out, eight at a
- * time, by a table of shuffles. There is no branch on what the text holds but one, for ASCII.
+ * time, by a table of shuffles. The only branches on what the text holds are for ASCII and for runs of characters of
+ * three bytes, or of four.
  *
  * The shuffle tables are an idea of D. Lemire and W. Mula, "Transcoding billions of Unicode characters per second with
  * SIMD instructions" (2021), who use them the other way round: to give each character a place of equal width.

@@ -7,7 +7,6 @@
 
 #include "cpu.h"
 
-#define VEC_NAME avx2
 #define VEC_TARGET WSC_TARGET("avx2,popcnt")
 #include "vec.h"
 #define VEC_SIZE 32

@@ -7,7 +7,6 @@
 
 #include "cpu.h"
 
-#define VEC_NAME avx512
 #define VEC_TARGET WSC_TARGET("avx512f,avx512bw,avx512vl,avx2,popcnt")
 #include "vec.h"
 #define VEC_SIZE 64

@@ -8,7 +8,6 @@
 
 #include "cpu.h"
 
-#define VEC_NAME neon
 #define VEC_TARGET
 #include "vec.h"
 #define VEC_SIZE 16

@@ -14,7 +14,6 @@
 
 #ifndef VEC_FEATURES
 #define VEC_FEATURES "sse2"
-#define VEC_NAME sse2
 #endif
 #define VEC_TARGET WSC_TARGET(VEC_FEATURES)
 #include "vec.h"

@@ -3,7 +3,6 @@
 #define WSC_VEC_SSSE3_H
 
 #define VEC_FEATURES "ssse3,popcnt"
-#define VEC_NAME ssse3
 #include "vec_sse2.h"
 
 #include "lane_x86.h"
