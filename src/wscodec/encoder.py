@@ -95,8 +95,7 @@ class Encoder:
 
         RFC 6455 §5.6, §6.1.
         """
-        if self.fragments_of is not None:
-            self._check_free()
+        self._check_free()
         if isinstance(messages, str):
             raise TypeError("a burst is a sequence of messages, not one message")
         return self.pack(messages)

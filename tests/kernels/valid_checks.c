@@ -3,8 +3,8 @@
  * A short sequence stands at every place of a vector, with all kinds of neighbours; only the sequence and the part of a
  * character on either side of it have to be judged by the reference, as the rest is whole characters.
  *
- * Exhaustive: the sequences of one and two bytes, at positions 0 to 66 among ASCII; those of three bytes, at a place
- * where every size of vector ends and at two ends of a text; the boundary values of four bytes, at positions 0 to 66.
+ * Exhaustive: the sequences of one, two and three bytes, at positions 0 to 66 among ASCII; those of three bytes also
+ * at two ends of a text; the boundary values of four bytes, at positions 0 to 66.
  * Sampled: sequences with neighbours other than ASCII have bytes of the 24 kinds that the grammar tells apart, and
  * longer texts are random.
  */
@@ -164,6 +164,32 @@ static size_t three(const wsc_utf8_kernel *kernel) {
     return cases;
 }
 
+/* All sequences of three bytes that do not begin with ASCII, at every position among ASCII; `valid` alone, since
+ * `measure` runs through the same code. In quick mode a random part. */
+static size_t three_everywhere(const wsc_utf8_kernel *kernel) {
+    static uint8_t right[1 << 24];
+    uint8_t text[POSITIONS + 3 + 20];
+    size_t cases = 0;
+    memset(text, 'a', sizeof text);
+    for (size_t position = 0; position < POSITIONS; position++) {
+        uint8_t *p = text + position;
+        for (size_t number = 0x800000; number <= 0xFFFFFF; number += quick ? 1 + random_below(1 << 18) : 1) {
+            p[0] = (uint8_t)(number >> 16);
+            p[1] = (uint8_t)(number >> 8);
+            p[2] = (uint8_t)number;
+            if (right[number] == 0) {
+                right[number] = ref_measure(p, 3).valid ? 1 : 2;
+            }
+            if (kernel->valid(text, sizeof text) != (right[number] == 1)) {
+                check(kernel, text, sizeof text, ref_measure(text, sizeof text));
+            }
+            cases++;
+        }
+        memset(p, 'a', 3);
+    }
+    return cases;
+}
+
 /* All sequences of `bytes` bytes of the kinds. In quick mode a random part. */
 static size_t all_kinds(const wsc_utf8_kernel *kernel, const setting *s, size_t bytes) {
     size_t many = bytes == 1 ? KINDS : bytes == 2 ? KINDS * KINDS : KINDS * KINDS * KINDS;
@@ -306,6 +332,7 @@ static size_t long_texts(const wsc_utf8_kernel *kernel) {
 const utf8_check valid_checks[] = {
     {"valid, measure: all of one and two bytes, at positions 0 to 66", one_and_two},
     {"valid, measure: all of three bytes, at three places", three},
+    {"valid: all of three bytes, at positions 0 to 66", three_everywhere},
     {"valid, measure: all kinds of bytes and neighbours, at positions 0 to 66", with_neighbours},
     {"valid, measure: boundary values of four bytes, at positions 0 to 66", four},
     {"valid, measure: characters torn apart by ASCII", torn},
