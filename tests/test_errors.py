@@ -16,6 +16,7 @@ from wscodec.errors import (
     ConnectionClosedOK,
     HandshakeError,
     HeadTooBig,
+    InvalidDeflate,
     InvalidUtf8,
     MessageTooBig,
     MethodRefused,
@@ -61,7 +62,14 @@ def test_every_error_is_public() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "code"), [(ProtocolError, 1002), (InvalidUtf8, 1007), (MessageTooBig, 1009), (TooManyFragments, 1009)]
+    ("kind", "code"),
+    [
+        (ProtocolError, 1002),
+        (InvalidUtf8, 1007),
+        (InvalidDeflate, 1007),
+        (MessageTooBig, 1009),
+        (TooManyFragments, 1009),
+    ],
 )
 def test_protocol_error_close_code(kind: type[ProtocolError], code: int) -> None:
     error = kind("why")

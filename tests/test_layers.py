@@ -24,6 +24,7 @@ FLOORS = {
     "_backend": 2,
     **dict.fromkeys(("keys", "frames", "control", "assembly", "messages", "encoder", "connection"), 3),
     **dict.fromkeys(("uri", "headers", "_http", "_upgrade", "_subprotocols", "handshake"), 3),
+    **dict.fromkeys(("extensions", "compression", "deflate"), 3),
     "asyncio": 4,
     "dropin": 5,
     **dict.fromkeys(("cli", "__main__"), 6),
@@ -40,7 +41,7 @@ MAY_IMPORT = {
     ROOF: {0, 2, 3},
 }
 # What is neither ours nor the standard library's.
-THIRD_PARTIES = {"_http": {"h11"}, "cli.loop": {"uvloop"}}
+THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
 MAY_DO_IO = {4, 5, 6}
 C_HEADERS = {"stddef.h", "stdint.h", "string.h", "immintrin.h", "arm_neon.h"}

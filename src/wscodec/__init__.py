@@ -21,6 +21,7 @@ from ._version import __version__
 from .connection import Connection
 from .encoder import Encoder, PreparedMessage, encode, encode_many
 from .errors import (
+    BadExtensions,
     BadRequest,
     BadResponse,
     BadStatus,
@@ -30,6 +31,7 @@ from .errors import (
     ConnectionClosedOK,
     HandshakeError,
     HeadTooBig,
+    InvalidDeflate,
     InvalidUtf8,
     MessageTooBig,
     MethodRefused,
@@ -47,6 +49,7 @@ from .spec import CloseCode, Header, Opcode, Role, State
 from .stats import Stats
 
 __all__ = [
+    "BadExtensions",
     "BadRequest",
     "BadResponse",
     "BadStatus",
@@ -67,6 +70,7 @@ __all__ = [
     "HandshakeError",
     "HeadTooBig",
     "Header",
+    "InvalidDeflate",
     "InvalidUtf8",
     "MessageTooBig",
     "MethodRefused",

@@ -3,6 +3,7 @@
     WebSocketError
     ├── ProtocolError               the peer broke the rules of frames and messages
     │   ├── InvalidUtf8             1007
+    │   ├── InvalidDeflate          1007
     │   └── MessageTooBig           1009
     │       └── TooManyFragments    1009
     ├── HandshakeError              the opening handshake failed
@@ -12,6 +13,7 @@
     │   ├── VersionRefused          426
     │   ├── HeadTooBig              431
     │   ├── BadResponse             the client refuses the response
+    │   │   └── BadExtensions       the server uses extensions as the client did not offer them
     │   └── BadStatus               the server answered with another status than 101
     ├── ConnectionClosed            the connection can't be used any more
     │   ├── ConnectionClosedOK      1000, 1001 or 1005
@@ -30,6 +32,7 @@ from typing import Any, ClassVar
 from .spec import CloseCode
 
 __all__ = [
+    "BadExtensions",
     "BadRequest",
     "BadResponse",
     "BadStatus",
@@ -39,6 +42,7 @@ __all__ = [
     "ConnectionClosedOK",
     "HandshakeError",
     "HeadTooBig",
+    "InvalidDeflate",
     "InvalidUtf8",
     "MessageTooBig",
     "MethodRefused",
@@ -77,6 +81,12 @@ class ProtocolError(WebSocketError):
 
 class InvalidUtf8(ProtocolError):
     """Text that is not UTF-8 (RFC 6455 §8.1)."""
+
+    default_code = CloseCode.INVALID_DATA
+
+
+class InvalidDeflate(ProtocolError):
+    """A compressed message that is not DEFLATE, or refers further back than was agreed (RFC 7692 §7.2.2)."""
 
     default_code = CloseCode.INVALID_DATA
 
@@ -148,6 +158,10 @@ class HeadTooBig(HandshakeError):
 
 class BadResponse(HandshakeError):
     """The response is not a WebSocket handshake (RFC 6455 §4.1, §4.2.2)."""
+
+
+class BadExtensions(BadResponse):
+    """The server uses extensions, or parameters of one, as we did not offer them (RFC 6455 §4.1, RFC 7692 §7.1)."""
 
 
 class BadStatus(HandshakeError):
