@@ -6,6 +6,7 @@ Floor 3.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -80,7 +81,7 @@ class PerMessageDeflate:
     client_max_window_bits: int = 12
     level: int = 6
     mem_level: int = 5
-    threshold: int = 64
+    threshold: int = 128
     engine: Engine | None = None
 
     def __post_init__(self) -> None:
@@ -98,8 +99,7 @@ class PerMessageDeflate:
         _check_range(_CLIENT_BITS, self.client_max_window_bits, _LEAST_DEFLATED_BITS, _MOST_BITS)
         _check_range("level", self.level, 0, 9)
         _check_range("mem_level", self.mem_level, 1, 9)
-        if not isinstance(self.threshold, int) or self.threshold < 0:
-            raise ValueError(f"threshold is a number of bytes, not {self.threshold!r}")
+        _check_range("threshold", self.threshold, 0, sys.maxsize)
         _try(self._setting(_LEAST_DEFLATED_BITS))
 
     def offer(self) -> Extension:

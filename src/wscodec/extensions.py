@@ -25,7 +25,7 @@ _NAME = re.compile(rf"{_CHARACTER}++")
 _PARAMETER = re.compile(
     rf"[ \t]*+;[ \t]*+({_CHARACTER}++)"
     # §9.1: "the value after quoted-string unescaping MUST conform to the 'token' ABNF".
-    rf'(?:[ \t]*+=[ \t]*+(?:({_CHARACTER}++)|"((?:\\?{_CHARACTER})++)"))?+'
+    rf'(?:[ \t]*+=[ \t]*+(?:({_CHARACTER}++)|"((?:\\?+{_CHARACTER})++)"))?+'
 )
 _BETWEEN = re.compile(r"[ \t,]*+")
 _END = re.compile(r"[ \t]*+(?:,|\Z)")
