@@ -1,7 +1,7 @@
 """Payloads deflated and inflated: the working halves of permessage-deflate (RFC 7692 §7.2).
 
-A compressor costs 16 to 260 KiB and an eighth of a millisecond to make, so one is made for the first message that
-needs it, or is shared by all connections of a thread.
+A compressor takes 6 to 260 KiB and up to a tenth of a millisecond to make, so it is made for the first message that
+needs it, or shared by all connections of a thread.
 
 Floor 3.
 """
@@ -189,13 +189,13 @@ class SharedDeflater(Deflater):
         """Do nothing: the compressor has forgotten it already."""
 
 
-# What is inflated at a time, in bytes of output: CPython's own first buffer, which it then need not copy from. A bomb
-# is noticed at most one such piece beyond the limit.
+# What is inflated at a time, in bytes of output: CPython's own first buffer, which it then need not copy from.
 _PIECE: Final = 1 << 15
-# What is given to a decompressor at a time, in bytes: what it leaves over it copies, once for each piece of output
-# and once for each end of a stream, of which there may be one in every two bytes.
+# What is given to a decompressor at a time, in bytes: what it leaves over it copies, once for each piece of output.
 _STEP: Final = 1 << 14
-_STEP_BEHIND_END: Final = 1 << 8
+# How many streams may end within a message. An end fits into two bytes, and costs a new decompressor and a copy of
+# what is left of the step. Senders that end streams at all do so once for a message, or for a fragment.
+_MAX_ENDS: Final = 4096
 
 # The last byte of a message holds the three bits of the empty block's header, all 0, or the rest of them, and then
 # padding, which all but strange senders fill with 0.
@@ -210,7 +210,7 @@ class Inflater:
         window_bits: 8 to 15, what the peer agreed to use at most.
     """
 
-    __slots__ = ("_engine", "_last", "_stream", "_window_bits")
+    __slots__ = ("_ends", "_engine", "_last", "_stream", "_window_bits")
 
     def __init__(self, engine: Engine, window_bits: int) -> None:
         self._engine = engine
@@ -218,6 +218,7 @@ class Inflater:
         self._stream: Any = None
         # The last byte that the stream has got of this message, if any.
         self._last: int | None = None
+        self._ends = 0
 
     def inflate(self, data: bytes | memoryview, limit: int, *, fin: bool) -> bytes:
         """Inflate the next bytes of a message.
@@ -231,10 +232,10 @@ class Inflater:
             What the message has said until here and not been returned before; with `fin`, all the rest.
 
         Raises:
-            MessageTooBig: the message is longer. At most 32 KiB beyond the limit were inflated, and nothing
-                of it is returned.
-            InvalidDeflate: the message is not DEFLATE, or refers further back than was agreed, or is cut short.
-                The last is not always noticed: nothing but the next message may tell.
+            MessageTooBig: the message is longer, of which one byte was inflated; or it consists of more than
+                4096 streams. Nothing of it is returned.
+            InvalidDeflate: the message is not DEFLATE, or refers further back than was agreed, or is cut short
+                (which can't always be told).
 
         After an error there is no going on.
 
@@ -246,28 +247,32 @@ class Inflater:
         pieces: list[bytes] = []
         try:
             limit = self._feed(data, limit, pieces)
-            if fin and self._last is not None:
-                self._end(self._last, limit, pieces)
+            if fin:
+                if self._last is not None:
+                    self._end(self._last, limit, pieces)
+                self._ends = 0
         except self._engine.error:
             raise InvalidDeflate("a compressed message is not DEFLATE") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _feed(self, data: bytes | memoryview, limit: int, pieces: list[bytes]) -> int:
         """Inflate `data` step by step, append the output to `pieces` and return what is left of the limit."""
-        position, step = 0, _STEP
-        if len(data) > step:
+        position = 0
+        if len(data) > _STEP:
             data = memoryview(data)
         while position < len(data):
             if self._stream is None:
                 self._stream = self._engine.decompressobj(-self._window_bits)
-            fed = data[position : position + step]
+            fed = data[position : position + _STEP]
             self._last = fed[-1]
             limit = self._drain(self._stream, fed, limit, pieces)
             position += len(fed)
             if self._stream.eof:
                 position -= len(self._stream.unused_data)
                 self._stream, self._last = None, None
-                step = _STEP_BEHIND_END
+                self._ends += 1
+                if self._ends > _MAX_ENDS:
+                    raise MessageTooBig(f"a compressed message consists of more than {_MAX_ENDS} streams")
         return limit
 
     def _drain(self, stream: Any, fed: bytes | memoryview, limit: int, pieces: list[bytes]) -> int:
