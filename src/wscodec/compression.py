@@ -246,58 +246,63 @@ class Inflater:
         """
         pieces: list[bytes] = []
         try:
-            limit = self._feed(data, limit, pieces)
-            if fin:
-                if self._last is not None:
-                    self._end(self._last, limit, pieces)
-                self._ends = 0
+            if len(data) > _STEP:
+                data, limit = self._take_steps(memoryview(data), limit, pieces)
+            if data:
+                self._last = data[-1]
+            if fin and self._last is not None:
+                self._take_end(data, self._last, limit, pieces)
+            elif data:
+                self._take(data, limit, pieces)
         except self._engine.error:
             raise InvalidDeflate("a compressed message is not DEFLATE") from None
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
-    def _feed(self, data: bytes | memoryview, limit: int, pieces: list[bytes]) -> int:
-        """Inflate `data` step by step, append the output to `pieces` and return what is left of the limit."""
-        position = 0
-        if len(data) > _STEP:
-            data = memoryview(data)
-        while position < len(data):
-            if self._stream is None:
-                self._stream = self._engine.decompressobj(-self._window_bits)
-            fed = data[position : position + _STEP]
-            self._last = fed[-1]
-            limit = self._drain(self._stream, fed, limit, pieces)
-            position += len(fed)
-            if self._stream.eof:
-                position -= len(self._stream.unused_data)
-                self._stream, self._last = None, None
-                self._ends += 1
-                if self._ends > _MAX_ENDS:
-                    raise MessageTooBig(f"a compressed message consists of more than {_MAX_ENDS} streams")
-        return limit
+    def _take_steps(self, data: memoryview, limit: int, pieces: list[bytes]) -> tuple[memoryview, int]:
+        """Inflate all steps but the last one; return that and what is left of the limit."""
+        last = (len(data) - 1) // _STEP * _STEP
+        for position in range(0, last, _STEP):
+            limit = self._take(data[position : position + _STEP], limit, pieces)
+        return data[last:], limit
 
-    def _drain(self, stream: Any, fed: bytes | memoryview, limit: int, pieces: list[bytes]) -> int:
-        """Give `fed` to the decompressor and take all output; return what is left of the limit."""
+    def _take_end(self, data: bytes | memoryview, last: int, limit: int, pieces: list[bytes]) -> None:
+        """Inflate the end of a message, whose last byte is `last`, and be ready for the next one."""
+        self._take(b"".join((data, _TAIL)), limit, pieces, _TAIL)
+        if last & _NOT_HEADER and self._stream is not None and not _is_between_blocks(self._stream.copy()):
+            raise _cut_short()
+        self._last, self._ends = None, 0
+
+    def _take(self, data: bytes | memoryview, limit: int, pieces: list[bytes], tail: bytes = b"") -> int:
+        """Inflate `data`, which ends with `tail`; append the output to `pieces`, return what is left of the limit."""
         while True:
+            stream = self._stream
+            if stream is None:
+                stream = self._stream = self._engine.decompressobj(-self._window_bits)
             # One byte more than there may be: output that is cut at the limit is not told from one that ends
             # there, neither by its size nor by what is left of the input. Never 0, which would be no limit.
             asked = min(limit + 1, _PIECE)
-            piece: bytes = stream.decompress(fed, asked)
+            piece: bytes = stream.decompress(data, asked)
             limit -= len(piece)
             if limit < 0:
                 raise MessageTooBig("a compressed message is above the limit once it is inflated")
             if piece:
                 pieces.append(piece)
-            if len(piece) < asked or stream.eof:
+            if stream.eof:
+                data, self._stream = stream.unused_data, None
+                # A stream that ends with the message needs no tail.
+                if not data or data == tail:
+                    self._last = None
+                    return limit
+                self._count_end()
+            elif len(piece) < asked:
                 return limit
-            # There may be more to come even where this is empty.
-            fed = stream.unconsumed_tail
+            else:
+                data = stream.unconsumed_tail  # there may be more to come even where this is empty
 
-    def _end(self, last: int, limit: int, pieces: list[bytes]) -> None:
-        """Take the end of a message whose last byte is `last`, and be ready for the next one."""
-        self._feed(_TAIL, limit, pieces)
-        if last & _NOT_HEADER and self._stream is not None and not _is_between_blocks(self._stream.copy()):
-            raise _cut_short()
-        self._last = None
+    def _count_end(self) -> None:
+        self._ends += 1
+        if self._ends > _MAX_ENDS:
+            raise MessageTooBig(f"a compressed message consists of more than {_MAX_ENDS} streams")
 
 
 class FreshInflater(Inflater):
@@ -308,11 +313,12 @@ class FreshInflater(Inflater):
 
     __slots__ = ()
 
-    def _end(self, last: int, limit: int, pieces: list[bytes]) -> None:
-        self._feed(_TAIL, limit, pieces)
-        stream, self._stream, self._last = self._stream, None, None
-        if stream is not None and not _is_between_blocks(stream):
+    def _take_end(self, data: bytes | memoryview, last: int, limit: int, pieces: list[bytes]) -> None:
+        # The stream is of no use any more, so that it can be asked to end, as it does between two blocks only.
+        self._take(b"".join((data, _TAIL, _LAST_BLOCK)), limit, pieces, _TAIL + _LAST_BLOCK)
+        if self._stream is not None:
             raise _cut_short()
+        self._last, self._ends = None, 0
 
 
 def _is_between_blocks(stream: Any) -> bool:
