@@ -367,7 +367,8 @@ def test_streams_that_end_are_counted(kind: type[Inflater]) -> None:
     end = b"\x03\x00"
     inflater = kind(zlib, 15)
     for _ in range(2):
-        for parts in ([end * 4096], [end * 2048] * 2, [end * 4096, b"\x00"], [end * 4096 + b"\x00"]):
+        # Not from message to message.
+        for parts in ([end * 4097, b""], [end * 4096], [end * 2048] * 2, [end * 4096, b"\x00"], [end * 4096 + b"\x00"]):
             assert take(inflater, parts, 0) == b""
     for parts in ([end * 4098], [end * 2048, b"", end * 2051], [end * 4098, HELLO]):
         with pytest.raises(MessageTooBig, match="4096 streams"):
@@ -492,6 +493,14 @@ def test_truncated_block_is_noticed_mostly_with_takeover(engine: Any) -> None:
             continue
         passed += 1
     assert passed < len(payload) / 4
+
+
+def test_engine_whose_streams_can_not_be_copied_is_not_asked() -> None:
+    engine = like_zlib()
+    engine.decompressobj = lambda bits: types.SimpleNamespace(
+        decompress=zlib.decompressobj(bits).decompress, eof=False, unconsumed_tail=b""
+    )
+    assert Inflater(engine, 15).inflate(bytes.fromhex("f248"), 5, fin=True) == b"H`"
 
 
 @inflaters

@@ -256,6 +256,8 @@ class Inflater:
                 self._take(data, limit, pieces)
         except self._engine.error:
             raise InvalidDeflate("a compressed message is not DEFLATE") from None
+        if fin:
+            self._ends = 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_steps(self, data: memoryview, limit: int, pieces: list[bytes]) -> tuple[memoryview, int]:
@@ -268,9 +270,11 @@ class Inflater:
     def _take_end(self, data: bytes | memoryview, last: int, limit: int, pieces: list[bytes]) -> None:
         """Inflate the end of a message, whose last byte is `last`, and be ready for the next one."""
         self._take(b"".join((data, _TAIL)), limit, pieces, _TAIL)
-        if last & _NOT_HEADER and self._stream is not None and not _is_between_blocks(self._stream.copy()):
+        # Some engines' streams can't be copied, and are not asked.
+        copy = getattr(self._stream, "copy", None) if last & _NOT_HEADER else None
+        if copy is not None and not _is_between_blocks(copy()):
             raise _cut_short()
-        self._last, self._ends = None, 0
+        self._last = None
 
     def _take(self, data: bytes | memoryview, limit: int, pieces: list[bytes], tail: bytes = b"") -> int:
         """Inflate `data`, which ends with `tail`; append the output to `pieces`, return what is left of the limit."""
@@ -318,7 +322,7 @@ class FreshInflater(Inflater):
         self._take(b"".join((data, _TAIL, _LAST_BLOCK)), limit, pieces, _TAIL + _LAST_BLOCK)
         if self._stream is not None:
             raise _cut_short()
-        self._last, self._ends = None, 0
+        self._last = None
 
 
 def _is_between_blocks(stream: Any) -> bool:
