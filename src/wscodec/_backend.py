@@ -11,14 +11,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ._pure import channel as _pure_channel
 from ._pure import frames as _pure_frames
 from ._pure import lanes as _pure_lanes
 from ._pure import mask as _pure_mask
 from ._pure import utf8 as _pure_utf8
 
 __all__ = [
+    "ChannelLane",
     "ConnectionLane",
     "DecoderLane",
+    "Outbox",
     "Utf8Validator",
     "apply_mask",
     "apply_mask_inplace",
@@ -35,7 +38,7 @@ __all__ = [
 ]
 
 
-_mask, _utf8, _frames, _lanes = _pure_mask, _pure_utf8, _pure_frames, _pure_lanes
+_mask, _utf8, _frames, _lanes, _channel = _pure_mask, _pure_utf8, _pure_frames, _pure_lanes, _pure_channel
 backend = "pure"
 _wanted = os.environ.get("WSCODEC_BACKEND", "")
 
@@ -46,6 +49,7 @@ if _wanted not in ("", "compiled", "pure"):
 if not TYPE_CHECKING and _wanted != "pure":
     try:
         # Not `from . import`: where a module is missing, that speaks of a circular import.
+        import wscodec._channel as _compiled_channel
         import wscodec._frames as _compiled_frames
         import wscodec._lanes as _compiled_lanes
         import wscodec._mask as _compiled_mask
@@ -56,7 +60,8 @@ if not TYPE_CHECKING and _wanted != "pure":
                 f"WSCODEC_BACKEND=compiled, but the compiled modules can't be imported: {error}"
             ) from error
     else:
-        _mask, _utf8, _frames, _lanes = _compiled_mask, _compiled_utf8, _compiled_frames, _compiled_lanes
+        _mask, _utf8, _frames = _compiled_mask, _compiled_utf8, _compiled_frames
+        _lanes, _channel = _compiled_lanes, _compiled_channel
         backend = "compiled"
 
 apply_mask = _mask.apply_mask
@@ -71,6 +76,8 @@ take_frame = _frames.take_frame
 pack_messages = _frames.pack_messages
 DecoderLane = _lanes.DecoderLane
 ConnectionLane = _lanes.ConnectionLane
+ChannelLane = _channel.ChannelLane
+Outbox = _channel.Outbox
 
 _OPERATIONS = (_mask, _utf8)
 _LADDER = ("avx512", "avx2", "ssse3", "sse2", "neon", "portable", "pure")

@@ -168,7 +168,7 @@ class ConnectionLane:
             ConnectionClosed: our Close frame is out, or the connection is closed.
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
-        if not self._speaking or text is not None or not _is_plain(message):
+        if not self._speaking or text is not None or not is_plain(message):
             self._send_by_rules(message, text)
             return
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
@@ -184,7 +184,7 @@ class ConnectionLane:
             self._send_many_by_rules(messages)
             return
         run = list(messages)
-        if not all(map(_is_plain, run)):
+        if not all(map(is_plain, run)):
             self._send_many_by_rules(run)
             return
         if self._unpacked is None:
@@ -251,6 +251,6 @@ class ConnectionLane:
         raise NotImplementedError
 
 
-def _is_plain(message: Message) -> bool:
+def is_plain(message: Message) -> bool:
     """Whether a message's bytes can be had without asking: ASCII text and bytes."""
     return type(message) is bytes or (type(message) is str and message.isascii())
