@@ -35,6 +35,7 @@ __all__ = [
     "take_frame",
     "take_messages",
     "use_kernel",
+    "write_frame",
 ]
 
 
@@ -78,6 +79,7 @@ DecoderLane = _lanes.DecoderLane
 ConnectionLane = _lanes.ConnectionLane
 ChannelLane = _channel.ChannelLane
 Outbox = _channel.Outbox
+write_frame = _channel.write_frame
 
 _OPERATIONS = (_mask, _utf8)
 _LADDER = ("avx512", "avx2", "ssse3", "sse2", "neon", "portable", "pure")

@@ -61,3 +61,4 @@ cdef class ChannelLane:
     cdef int put(self, object message) except -1
     cdef int push(self) except -1
     cdef int flush(self) except -1
+    cdef bint write(self, bytes frame) except -1

@@ -7,7 +7,7 @@ Floor 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from cpython.bytes cimport PyBytes_CheckExact
@@ -20,7 +20,7 @@ from wscodec._lanes cimport ConnectionLane
 
 from ._typing import Message
 
-__all__ = ["ChannelLane", "Outbox"]
+__all__ = ["ChannelLane", "Outbox", "write_frame"]
 
 
 cdef extern from "Python.h":
@@ -377,6 +377,37 @@ cdef class ChannelLane:
         if data:
             self._transport.write(data)
         return 0
+
+    cdef bint write(self, bytes frame) except -1:
+        """Write a frame that was made before, if nothing waits and nothing has to be judged; else return False."""
+        cdef ConnectionLane connection = self._connection
+        if self._transport is None or self._write_paused or self._closing or not connection.takes_frame():
+            return False
+        if self._transport.is_closing():
+            return False
+        connection.count(frame, 1)
+        self._transport.write(frame)
+        return True
+
+
+def write_frame(channels: Iterable[ChannelLane], frame: bytes) -> tuple[int, list[ChannelLane]]:
+    """Write a frame that was made before to all channels that can take it at once.
+
+    Args:
+        channels: any.
+        frame: one whole message, not masked.
+
+    Returns:
+        How many took it, and the others.
+    """
+    cdef Py_ssize_t count = 0
+    cdef list others = []
+    for channel in channels:
+        if isinstance(channel, ChannelLane) and (<ChannelLane>channel).write(frame):
+            count += 1
+        else:
+            others.append(channel)
+    return count, others
 
 
 cdef Py_ssize_t size_of(object item) except -1:

@@ -235,7 +235,16 @@ cdef class ConnectionLane:
         cdef uint64_t count = <uint64_t>len(run)
         self._unpacked = None
         frames = pack_plain(run, None if self._take_keys is None else self._take_keys(count))
-        self._bytes_sent += <uint64_t>PyBytes_GET_SIZE(frames)
-        self._frames_sent += count
-        self._messages_sent += count
+        self.count(frames, count)
         return frames
+
+    cdef int count(self, bytes frames, uint64_t messages) except -1:
+        """Count frames, each a message."""
+        self._bytes_sent += <uint64_t>PyBytes_GET_SIZE(frames)
+        self._frames_sent += messages
+        self._messages_sent += messages
+        return 0
+
+    cdef bint takes_frame(self) noexcept:
+        """Whether the next that is written can be a frame that was made before, not masked."""
+        return self._speaking and self.unsent_size == 0 and self._take_keys is None and self._late_pong is None

@@ -5,14 +5,14 @@ Floor 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from .._typing import Message
 from ..spec import QUEUE_SIZE
 from .lanes import ConnectionLane, is_plain
 
-__all__ = ["ChannelLane", "Outbox"]
+__all__ = ["ChannelLane", "Outbox", "write_frame"]
 
 
 class Outbox:
@@ -288,6 +288,17 @@ class ChannelLane:
         if data:
             self._transport.write(data)
 
+    def _write(self, frame: bytes) -> bool:
+        """Write a frame that was made before, if nothing waits and nothing has to be judged; else return False."""
+        connection = self._connection
+        if self._transport is None or self._write_paused or self._closing or not connection._takes_frame():
+            return False
+        if self._transport.is_closing():
+            return False
+        connection._count_sent(frame, 1)
+        self._transport.write(frame)
+        return True
+
     def _deliver_by_rules(self, events: list[Any]) -> None:
         raise NotImplementedError
 
@@ -314,6 +325,26 @@ class ChannelLane:
 
     def _flush_by_rules(self) -> None:
         raise NotImplementedError
+
+
+def write_frame(channels: Iterable[ChannelLane], frame: bytes) -> tuple[int, list[ChannelLane]]:
+    """Write a frame that was made before to all channels that can take it at once.
+
+    Args:
+        channels: any.
+        frame: one whole message, not masked.
+
+    Returns:
+        How many took it, and the others.
+    """
+    others: list[ChannelLane] = []
+    count = 0
+    for channel in channels:
+        if isinstance(channel, ChannelLane) and channel._write(frame):
+            count += 1
+        else:
+            others.append(channel)
+    return count, others
 
 
 def _size_of(item: Any) -> int:

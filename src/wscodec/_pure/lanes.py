@@ -233,10 +233,18 @@ class ConnectionLane:
         assert run is not None
         count = len(run)
         frames = pack_messages(run, None if self._take_keys is None else self._take_keys(count))
-        self._bytes_sent += len(frames)
-        self._frames_sent += count
-        self._messages_sent += count
+        self._count_sent(frames, count)
         return frames
+
+    def _count_sent(self, frames: bytes, messages: int) -> None:
+        """Count frames, each a message."""
+        self._bytes_sent += len(frames)
+        self._frames_sent += messages
+        self._messages_sent += messages
+
+    def _takes_frame(self) -> bool:
+        """Tell whether the next that is written can be a frame that was made before, not masked."""
+        return self._speaking and self.unsent_size == 0 and self._take_keys is None and self._late_pong is None
 
     def _receive_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         raise NotImplementedError
