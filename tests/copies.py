@@ -106,7 +106,7 @@ def visible(backend: str) -> Iterator[None]:
     """Let the tests see the copy of `backend` for a while, in their globals and in what they import meanwhile.
 
     Only globals are exchanged. What else holds on to a class or a function of the package, such as a table, a default
-    argument or a parameter of a test, goes on holding what it has, and test_backend.py finds and refuses it.
+    argument or a parameter of a test, goes on holding what it has, and test_implementations.py finds and refuses it.
     """
     wanted = copies()[backend]
     if sys.modules["wscodec"] is wanted["wscodec"]:
