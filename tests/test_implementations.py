@@ -68,7 +68,7 @@ def test_switch_changes_what_a_test_sees(impl: Implementation) -> None:
         getattr(copy["wscodec"], name) for name in ("Decoder", "Encoder", "Connection", "FrameDecoder", "encode")
     )
     assert vars(sys.modules[decode.__module__])["Decoder"] is Decoder  # in helpers, too
-    assert Decoder.feed.__globals__ is vars(messages_module)
+    assert Decoder._feed_by_rules.__globals__ is vars(messages_module)
     assert messages_module.take_messages is impl.twin("take_messages")
 
 

@@ -19,7 +19,6 @@ cdef extern from "Python.h":
 cdef class Call:
     cdef object target  # what is called; None once it is awaited
     cdef object inner
-    cdef str name
 
     cdef object begin(self, object target)
 

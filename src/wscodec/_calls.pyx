@@ -55,7 +55,7 @@ cdef class Call:
 
     def __del__(self):
         if self.target is not None:
-            warn(f"a call of {self.name!r} was never awaited", RuntimeWarning, stacklevel=2)
+            warn(f"{type(self).__doc__[:-1]} was never awaited", RuntimeWarning, stacklevel=2)
 
 
 def failing():

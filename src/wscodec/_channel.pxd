@@ -23,10 +23,7 @@ cdef class Outbox:
     cdef Sending sending
 
     cdef int add(self, ChannelLane channel) except -1
-    cdef Iterating new_iterating(self)
-    cdef Sending new_sending(self)
     cdef object iterate(self, ChannelLane channel)
-    cdef object receive(self, ChannelLane channel)
     cdef object send(self, ChannelLane channel, object message)
 
 
@@ -55,6 +52,7 @@ cdef class ChannelLane:
     cdef int deliver(self, list items) except -1
     cdef int enqueue(self, list items) except -1
     cdef object dequeue(self)
+    cdef Py_ssize_t unread(self) noexcept
     cdef bint has_message(self) noexcept
     cdef bint is_full(self) noexcept
     cdef bint takes(self, object message) noexcept

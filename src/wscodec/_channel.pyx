@@ -18,7 +18,7 @@ from wscodec._calls cimport Call, PyTypeObject, go_on
 from wscodec._frames cimport is_plain
 from wscodec._lanes cimport ConnectionLane
 
-from ._typing import Message
+from ._typing import Message, Parts, Prepared
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
 
@@ -79,40 +79,23 @@ cdef class Outbox:
     def __init__(self) -> None:
         self.channels = []
         self.loop = None
-        self.iterating = self.new_iterating()
-        self.sending = self.new_sending()
-
-    cdef Iterating new_iterating(self):
-        cdef Iterating call = Iterating.__new__(Iterating)
-        call.name = "__anext__"
-        return call
-
-    cdef Sending new_sending(self):
-        cdef Sending call = Sending.__new__(Sending)
-        call.name = "send"
-        return call
+        self.iterating = Iterating.__new__(Iterating)
+        self.sending = Sending.__new__(Sending)
 
     cdef object iterate(self, ChannelLane channel):
         """Return a call that receives: the last one once more, if nobody has it any longer."""
         cdef Iterating call = self.iterating
         # One reference is the outbox's, the other this function's.
         if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
-            call = self.iterating = self.new_iterating()
+            call = self.iterating = Iterating.__new__(Iterating)
         call.target, call.inner = channel, None
-        return call
-
-    cdef object receive(self, ChannelLane channel):
-        """Return a call that receives."""
-        cdef Receiving call = Receiving.__new__(Receiving)
-        call.name = "recv"
-        call.target = channel
         return call
 
     cdef object send(self, ChannelLane channel, object message):
         """Return a call that sends: the last one once more, if nobody has it any longer."""
         cdef Sending call = self.sending
         if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
-            call = self.sending = self.new_sending()
+            call = self.sending = Sending.__new__(Sending)
         call.target, call.inner, call.message = channel, None, message
         return call
 
@@ -168,8 +151,7 @@ cdef class ChannelLane:
         self._queue_high = queue_high
         self._write_high = write_high
         self._heard = True
-        # Until the opening handshake is over, what is sent waits.
-        self._write_paused = True
+        self._write_paused = True  # until the opening handshake is over
 
     def data_received(self, data: bytes) -> None:
         """Take the peer's bytes; what they say is delivered before this returns."""
@@ -189,7 +171,7 @@ cdef class ChannelLane:
     cdef int receive(self, object data) except -1:
         """Take the peer's bytes and deliver what they say."""
         cdef list events = self._connection.take(data)
-        if self._closing or self._connection.controls or self._connection.error is not None:
+        if self._closing or self._connection._controls or self._connection.error is not None:
             self._deliver_by_rules(events)
         elif events:
             self.deliver(events)
@@ -232,17 +214,19 @@ cdef class ChannelLane:
     @property
     def _unread(self) -> int:
         """How many items wait to be asked for."""
-        return 0 if self.queue is None else len(self.queue) - self.next
+        return self.unread()
 
-    cdef bint is_full(self) noexcept:
-        """Whether there is as much in the queue as there may be."""
-        if self.queue is None:
-            return False
-        return len(self.queue) - self.next > self._queue_high or self._queue_size > QUEUE_SIZE
+    cdef Py_ssize_t unread(self) noexcept:
+        """Do the work of `_unread`."""
+        return 0 if self.queue is None else len(self.queue) - self.next
 
     def _is_queue_full(self) -> bool:
         """Tell whether there is as much in the queue as there may be."""
         return self.is_full()
+
+    cdef bint is_full(self) noexcept:
+        """Do the work of `_is_queue_full`."""
+        return self._queue_size > QUEUE_SIZE or self.unread() > self._queue_high
 
     def _dequeue(self) -> Any:
         """Return the oldest item."""
@@ -256,8 +240,7 @@ cdef class ChannelLane:
         if self.next == len(self.queue):
             # The size is that of all that came since the queue was empty: to take off each item's size as it
             # goes would cost more than the item's whole way through here.
-            self.queue = None
-            self._queue_size = 0
+            self.queue, self._queue_size = None, 0
         if self._reading_paused:
             self._regulate()
         return item
@@ -289,9 +272,13 @@ cdef class ChannelLane:
 
         RFC 6455 §6.2.
         """
-        return self._outbox.receive(self) if decode is None and self.has_message() else self._recv_by_rules(decode)
+        if decode is not None or not self.has_message():
+            return self._recv_by_rules(decode)
+        cdef Call call = Receiving.__new__(Receiving)
+        call.target = self
+        return call
 
-    def send(self, message: Message, text: bool | None = None) -> Coroutine[Any, Any, None]:
+    def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> Coroutine[Any, Any, None]:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
@@ -318,7 +305,7 @@ cdef class ChannelLane:
         """Whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 
-    def send_nowait(self, message: Message, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
@@ -370,12 +357,10 @@ cdef class ChannelLane:
             return 0
         if self._closing or self._held or self._reading_paused:
             self._flush_by_rules()
-            return 0
-        if self._transport.is_closing():
-            return 0
-        data = self._connection.output()
-        if data:
-            self._transport.write(data)
+        elif not self._transport.is_closing():
+            data = self._connection.output()
+            if data:
+                self._transport.write(data)
         return 0
 
     cdef bint write(self, bytes frame) except -1:
@@ -390,7 +375,7 @@ cdef class ChannelLane:
         return True
 
 
-def write_frame(channels: Iterable[ChannelLane], frame: bytes) -> tuple[int, list[ChannelLane]]:
+def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]:
     """Write a frame that was made before to all channels that can take it at once.
 
     Args:

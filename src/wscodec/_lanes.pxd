@@ -4,7 +4,7 @@ from libc.stdint cimport uint64_t
 
 
 cdef class DecoderLane:
-    cdef public object controls
+    cdef public list _controls
     cdef public uint64_t frames
     cdef public bint _between
     cdef readonly bint _masked
@@ -16,7 +16,7 @@ cdef class DecoderLane:
 cdef class ConnectionLane:
     cdef readonly DecoderLane _decoder
     cdef readonly object _take_keys
-    cdef public object controls
+    cdef public list _controls
     cdef public object error
     cdef public object _late_pong
     cdef public object _owed

@@ -17,7 +17,7 @@ from libc.stdint cimport uint8_t, uint64_t
 
 from wscodec._frames cimport is_plain, pack_plain, plain_size, take_run, wsc_header_size
 
-from ._typing import Buffer, Message
+from ._typing import Buffer, Message, Prepared
 from .events import Event
 
 __all__ = ["ConnectionLane", "DecoderLane"]
@@ -31,7 +31,6 @@ cdef class DecoderLane:
         run_limit: the longest payload of a plain message, in bytes; -1 if none is plain.
 
     Attributes:
-        controls: the control frames among the events that the last `feed` returned.
         frames: how many frames were whole so far.
     """
 
@@ -39,8 +38,13 @@ cdef class DecoderLane:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
-        self.controls = ()
+        self._controls = None
         self.frames = 0
+
+    @property
+    def controls(self) -> list[Event]:
+        """The control frames among the events that the last `feed` returned."""
+        return [] if self._controls is None else self._controls
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -77,8 +81,7 @@ cdef class DecoderLane:
             <const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0, self._masked, self._run_limit, events
         )
         self.frames += <uint64_t>len(events)
-        if self.controls:
-            self.controls = ()
+        self._controls = None
         return position
 
 
@@ -90,7 +93,6 @@ cdef class ConnectionLane:
         take_keys: returns so many masking keys, or None where frames are not masked.
 
     Attributes:
-        controls: the control frames among the events that the last `receive` returned.
         unsent_size: how many bytes wait for `data_to_send`.
         error: what the peer broke, or None.
     """
@@ -99,7 +101,7 @@ cdef class ConnectionLane:
         self._decoder = decoder
         self._take_keys = take_keys
         self._listening = self._speaking = True
-        self.controls = ()
+        self._controls = None
         self.error = None
         self._late_pong = None
         self._owed = None
@@ -107,6 +109,11 @@ cdef class ConnectionLane:
         self._output = None
         self._unpacked = None
         self.unsent_size = 0
+
+    @property
+    def controls(self) -> list[Event]:
+        """The control frames among the events that the last `receive` returned."""
+        return [] if self._controls is None else self._controls
 
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.
@@ -136,13 +143,12 @@ cdef class ConnectionLane:
             if position == PyBytes_GET_SIZE(data) and self._decoder._between:
                 self._bytes_received += <uint64_t>position
                 self._messages_received += <uint64_t>len(events)
-                if self.controls:
-                    self.controls = ()
+                self._controls = None
                 return events
         self._receive_by_rules(data, position, events)
         return events
 
-    def send(self, message: Message, *, text: bool | None = None) -> None:
+    def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
         """Send one message.
 
         Args:

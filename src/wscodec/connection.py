@@ -49,6 +49,8 @@ class Connection(ConnectionLane):
         error: what the peer broke, or None.
     """
 
+    _decoder: Decoder
+
     __slots__ = ("_encoder", "_eof", "_failure", "close_received", "close_sent")
 
     def __init__(
@@ -198,7 +200,7 @@ class Connection(ConnectionLane):
         except ProtocolError as error:
             error.events = []
             self.error = error.with_traceback(None)
-        self.controls = decoder.controls
+        self._controls = decoder._controls
         self._count(data, events)
         self._answer(self.controls)
         if self.error is not None:

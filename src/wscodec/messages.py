@@ -102,7 +102,7 @@ class Decoder(DecoderLane):
 
     def _feed_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         """Go on from `position`, where a frame begins or goes on, and append to `events`; raises as `feed` does."""
-        self.controls = []
+        self._controls = []
         if self._failure is not None:
             raise copy_of(self._failure)
         try:
@@ -240,4 +240,5 @@ class Decoder(DecoderLane):
             self._closed = True
         event = control_event(opcode, payload)
         events.append(event)
-        self.controls.append(event)
+        assert self._controls is not None
+        self._controls.append(event)

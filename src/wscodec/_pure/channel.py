@@ -6,13 +6,15 @@ Floor 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, TypeVar, overload
 
-from .._typing import Message
+from .._typing import Message, Parts, Prepared
 from ..spec import QUEUE_SIZE
 from .lanes import ConnectionLane, is_plain
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
+
+C = TypeVar("C", bound="ChannelLane")
 
 
 class Outbox:
@@ -125,7 +127,7 @@ class ChannelLane:
     def _receive(self, data: bytes) -> None:
         """Take the peer's bytes and deliver what they say."""
         events = self._connection.receive(data)
-        if self._closing or self._connection.controls or self._connection.error is not None:
+        if self._closing or self._connection._controls or self._connection.error is not None:
             self._deliver_by_rules(events)
         elif events:
             self._deliver(events)
@@ -184,13 +186,20 @@ class ChannelLane:
 
     def _has_message(self) -> bool:
         """Tell whether a whole message can be taken from the queue, and nobody else is about to."""
-        return (
-            self._queue is not None and self._waiter is None and isinstance(self._queue[self._next], (str, bytes))
-        )
+        return self._queue is not None and self._waiter is None and isinstance(self._queue[self._next], (str, bytes))
 
     async def __anext__(self) -> str | bytes:
         """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
         return self._dequeue() if self._has_message() else await self._anext_by_rules()
+
+    @overload
+    async def recv(self, decode: Literal[True]) -> str: ...
+
+    @overload
+    async def recv(self, decode: Literal[False]) -> bytes: ...
+
+    @overload
+    async def recv(self, decode: bool | None = None) -> str | bytes: ...
 
     async def recv(self, decode: bool | None = None) -> str | bytes:
         """Return the next message.
@@ -213,7 +222,7 @@ class ChannelLane:
             return message
         return await self._recv_by_rules(decode)
 
-    async def send(self, message: Message, text: bool | None = None) -> None:
+    async def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> None:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
@@ -235,7 +244,7 @@ class ChannelLane:
         if text is not None or not self._takes(message):
             await self._send_by_rules(message, text)
             return
-        self._connection.send(message)
+        self._connection.send(message)  # type: ignore[arg-type]
         # Of a run of messages, the first has done this for the others.
         if not self._flush_scheduled or self._connection.unsent_size > self._write_high:
             self._push()
@@ -246,7 +255,7 @@ class ChannelLane:
         """Tell whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 
-    def send_nowait(self, message: Message, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
@@ -281,19 +290,17 @@ class ChannelLane:
             return
         if self._closing or self._held or self._reading_paused:
             self._flush_by_rules()
-            return
-        if self._transport.is_closing():
-            return
-        data = self._connection.data_to_send()
-        if data:
-            self._transport.write(data)
+        elif not self._transport.is_closing():
+            data = self._connection.data_to_send()
+            if data:
+                self._transport.write(data)
 
     def _write(self, frame: bytes) -> bool:
         """Write a frame that was made before, if nothing waits and nothing has to be judged; else return False."""
         connection = self._connection
-        if self._transport is None or self._write_paused or self._closing or not connection._takes_frame():
+        if self._transport is None or self._write_paused or self._closing or self._transport.is_closing():
             return False
-        if self._transport.is_closing():
+        if not connection._takes_frame():
             return False
         connection._count_sent(frame, 1)
         self._transport.write(frame)
@@ -327,7 +334,7 @@ class ChannelLane:
         raise NotImplementedError
 
 
-def write_frame(channels: Iterable[ChannelLane], frame: bytes) -> tuple[int, list[ChannelLane]]:
+def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]:
     """Write a frame that was made before to all channels that can take it at once.
 
     Args:
@@ -337,7 +344,7 @@ def write_frame(channels: Iterable[ChannelLane], frame: bytes) -> tuple[int, lis
     Returns:
         How many took it, and the others.
     """
-    others: list[ChannelLane] = []
+    others: list[C] = []
     count = 0
     for channel in channels:
         if isinstance(channel, ChannelLane) and channel._write(frame):

@@ -9,8 +9,9 @@ Floor 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard
 
-from .._typing import Buffer, Message
+from .._typing import Buffer, Message, Prepared
 from ..errors import ProtocolError
 from ..events import Close, Event
 from ..spec import LEAST_16, LEAST_64
@@ -27,18 +28,22 @@ class DecoderLane:
         run_limit: the longest payload of a plain message, in bytes; -1 if none is plain.
 
     Attributes:
-        controls: the control frames among the events that the last `feed` returned.
         frames: how many frames were whole so far.
     """
 
-    __slots__ = ("_between", "_masked", "_run_limit", "controls", "frames")
+    __slots__ = ("_between", "_controls", "_masked", "_run_limit", "frames")
 
     def __init__(self, masked: bool, run_limit: int) -> None:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
-        self.controls: Sequence[Event] = ()
+        self._controls: list[Event] | None = None
         self.frames = 0
+
+    @property
+    def controls(self) -> list[Event]:
+        """The control frames among the events that the last `feed` returned."""
+        return [] if self._controls is None else self._controls
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -72,8 +77,7 @@ class DecoderLane:
             return 0
         position = take_messages(data, 0, self._masked, self._run_limit, events)
         self.frames += len(events)
-        if self.controls:
-            self.controls = ()
+        self._controls = None
         return position
 
     def _feed_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
@@ -88,7 +92,6 @@ class ConnectionLane:
         take_keys: returns so many masking keys, or None where frames are not masked.
 
     Attributes:
-        controls: the control frames among the events that the last `receive` returned.
         unsent_size: how many bytes wait for `data_to_send`.
         error: what the peer broke, or None.
     """
@@ -96,6 +99,7 @@ class ConnectionLane:
     __slots__ = (
         "_bytes_received",
         "_bytes_sent",
+        "_controls",
         "_decoder",
         "_frames_sent",
         "_late_pong",
@@ -107,7 +111,6 @@ class ConnectionLane:
         "_speaking",
         "_take_keys",
         "_unpacked",
-        "controls",
         "error",
         "unsent_size",
     )
@@ -119,7 +122,7 @@ class ConnectionLane:
         self._bytes_received = self._bytes_sent = 0
         self._frames_sent = 0
         self._messages_received = self._messages_sent = 0
-        self.controls: Sequence[Event] = ()
+        self._controls: list[Event] | None = None
         self.error: ProtocolError | None = None
         self._late_pong: bytes | None = None
         self._owed: Close | None = None
@@ -127,6 +130,11 @@ class ConnectionLane:
         self._output: list[bytes] | None = None
         self._unpacked: list[str | bytes] | None = None
         self.unsent_size = 0
+
+    @property
+    def controls(self) -> list[Event]:
+        """The control frames among the events that the last `receive` returned."""
+        return [] if self._controls is None else self._controls
 
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.
@@ -152,13 +160,12 @@ class ConnectionLane:
             if position == len(data) and self._decoder._between:
                 self._bytes_received += position
                 self._messages_received += len(events)
-                if self.controls:
-                    self.controls = ()
+                self._controls = None
                 return events
         self._receive_by_rules(data, position, events)
         return events
 
-    def send(self, message: Message, *, text: bool | None = None) -> None:
+    def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
         """Send one message.
 
         Args:
@@ -249,7 +256,7 @@ class ConnectionLane:
     def _receive_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         raise NotImplementedError
 
-    def _send_by_rules(self, message: Message, text: bool | None) -> None:
+    def _send_by_rules(self, message: Any, text: bool | None) -> None:
         raise NotImplementedError
 
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:
@@ -259,6 +266,6 @@ class ConnectionLane:
         raise NotImplementedError
 
 
-def is_plain(message: Message) -> bool:
+def is_plain(message: object) -> TypeGuard[str | bytes]:
     """Whether a message's bytes can be had without asking: ASCII text and bytes."""
     return type(message) is bytes or (type(message) is str and message.isascii())

@@ -21,7 +21,7 @@ from ..spec import CloseCode, Role, State
 from ..stats import Stats
 from ._options import LoggerLike, Options, closing_code
 from .messages import MessageChannel
-from .transport import Item, Waiter
+from .transport import Waiter
 
 __all__ = ["ClientConnection", "ConnectionStats", "ServerConnection", "WebSocket"]
 

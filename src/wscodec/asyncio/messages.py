@@ -6,15 +6,15 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal, Self, overload
+from collections.abc import AsyncIterator
+from typing import Self
 
-from .._typing import Message
+from .._typing import Message, Parts
 from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
-from ._parts import Decoding, Parts, convert, is_in_parts, iterate
+from ._parts import Decoding, convert, is_in_parts, iterate
 from .keepalive import LiveChannel
 
 __all__ = ["MessageChannel"]

@@ -25,7 +25,7 @@ Waiter: TypeAlias = "asyncio.Future[None]"
 
 # How much of `close_timeout` the application has to answer what came before the peer's Close frame: not all,
 # for the peer may well have the same timeout.
-_PATIENCE: Final = 0.5
+_PATIENCE = 0.5
 
 
 class Channel(ChannelLane, asyncio.Protocol):
@@ -38,6 +38,8 @@ class Channel(ChannelLane, asyncio.Protocol):
 
     _role: ClassVar[Role]
     _connection: Connection
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport | None
 
     def __init__(self, transport: asyncio.Transport, options: Options) -> None:
         connection = Connection(
