@@ -786,6 +786,16 @@ static void open_soaked(uint64_t i) {
     open_connection(&connections[i], soaking.ports[i % 2], i);
 }
 
+/* Answers pings meanwhile: it may take longer than the server has patience. */
+static void open_all_soaked(void) {
+    mode.wait = 0;
+    prepare(soaking.number);
+    for (uint64_t i = 0; i < soaking.number; i++) {
+        open_soaked(i);
+        serve();
+    }
+}
+
 /* Closes a connection as RFC 6455 has it: the server answers with the same code, and ends TCP first. */
 static void close_politely(connection *c) {
     static const uint8_t code[] = {1000 >> 8, 1000 & 0xFF};
@@ -883,14 +893,11 @@ static void soak(unsigned port, uint64_t number, char **more) {
     if (!(step > 0)) {
         fail("STEP has to be above 0");
     }
-    mode.wait = TICK;
     mode.expected = echoed;
     mode.checked = 1;
     fill_pool(POOL_COUNT, BURST, &any);
-    prepare(number);
-    for (uint64_t i = 0; i < number; i++) {
-        open_soaked(i);
-    }
+    open_all_soaked();
+    mode.wait = TICK;
     soaking.began = soaking.paced = clock_ns();
     for (double at = 0; at < seconds; at += step) {
         tell(false);
