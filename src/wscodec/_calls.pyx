@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, annotation_typing=False
-# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """Coroutines, in effect, that mostly end without ever having been suspended, at a third of a coroutine's cost.
 
 Floor 1.

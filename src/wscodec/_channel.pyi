@@ -8,7 +8,7 @@ from ._typing import Message, Parts, Prepared
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
 
-C = TypeVar("C", bound=ChannelLane)
+_C = TypeVar("_C", bound=ChannelLane)
 
 @disjoint_base
 class Outbox:
@@ -38,4 +38,4 @@ class ChannelLane:
     def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None: ...
     def send_many(self, messages: Sequence[Message]) -> None: ...
 
-def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]: ...
+def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]: ...

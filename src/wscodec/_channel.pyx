@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
-# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lane of a connection on an event loop, compiled; the twin of `_pure/channel.py`.
 
 Floor 1.
@@ -375,7 +375,7 @@ cdef class ChannelLane:
         return True
 
 
-def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]:
+def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
     """Write a frame that was made before to all channels that can take it at once.
 
     Args:

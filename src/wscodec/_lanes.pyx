@@ -1,5 +1,5 @@
 # cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
-# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil
+# cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lanes of a decoder and of a connection, compiled; the twin of `_pure/lanes.py`.
 
 A lane is the part of a class that plain messages pass through. It knows no rule of the protocol: whatever is not plain

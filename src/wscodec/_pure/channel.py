@@ -14,7 +14,7 @@ from .lanes import ConnectionLane, is_plain
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
 
-C = TypeVar("C", bound="ChannelLane")
+_C = TypeVar("_C", bound="ChannelLane")
 
 
 class Outbox:
@@ -334,7 +334,7 @@ class ChannelLane:
         raise NotImplementedError
 
 
-def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]:
+def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
     """Write a frame that was made before to all channels that can take it at once.
 
     Args:
@@ -344,7 +344,7 @@ def write_frame(channels: Iterable[C], frame: bytes) -> tuple[int, list[C]]:
     Returns:
         How many took it, and the others.
     """
-    others: list[C] = []
+    others: list[_C] = []
     count = 0
     for channel in channels:
         if isinstance(channel, ChannelLane) and channel._write(frame):
