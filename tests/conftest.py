@@ -35,7 +35,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
-    """The implementation that the whole package runs on during the test."""
+    """The implementation that the whole package runs on during the test.
+
+    On pure Python a test sees another copy of the package, in the globals of its module and in what it imports. So it
+    looks up classes and functions of the package when it runs; a parameter or a table would hold those of the first.
+    """
     if request.param is None:
         miss(request.config)
     with using(request.param) as implementation:

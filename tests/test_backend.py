@@ -9,7 +9,6 @@ import sys
 
 import pytest
 from helpers import KEY
-from implementations import COMPILED, IMPLEMENTATIONS, PURE, TWIN_NAMES, Implementation, switched_modules, using
 from reference.masking import mask
 
 import wscodec
@@ -122,47 +121,6 @@ def test_use_kernel_takes_the_best_that_asks_for_no_more(monkeypatch: pytest.Mon
     ):
         _backend.use_kernel(name)
         assert (one.used, two.used) == (first, second)
-
-
-# ------------------------------------------------------------------------- the tests' own switch really takes
-
-
-def test_switch_takes_everywhere(impl: Implementation) -> None:
-    seen = set()
-    for module in switched_modules():
-        for name in set(TWIN_NAMES) & vars(module).keys():
-            assert getattr(module, name) is impl.twin(name), (module.__name__, name)
-            seen.add(name)
-    assert seen == set(TWIN_NAMES)
-    names = {module.__name__ for module in switched_modules()}
-    assert names >= {"wscodec", "wscodec._backend", "wscodec.frames", "wscodec.messages", "wscodec.control"}
-
-
-def test_switch_forces_the_kernel(impl: Implementation, monkeypatch: pytest.MonkeyPatch) -> None:
-    if impl.kernel is None:
-        assert wscodec.apply_mask.__module__ == "wscodec._pure.mask"
-        return
-    asked: list[str] = []
-    monkeypatch.setattr(wscodec, "use_kernel", asked.append)
-    with using(impl):
-        assert asked == [impl.kernel]
-    assert asked == [impl.kernel, wscodec.kernels()[0]]
-
-
-def test_switch_is_undone() -> None:
-    before = {name: getattr(wscodec, name) for name in TWIN_NAMES if hasattr(wscodec, name)}
-    for implementation in IMPLEMENTATIONS:
-        with using(implementation):
-            pass
-    assert {name: getattr(wscodec, name) for name in before} == before
-    with pytest.raises(KeyError), using(PURE):
-        raise KeyError
-    assert {name: getattr(wscodec, name) for name in before} == before
-
-
-def test_implementations_are_all_there() -> None:
-    assert [implementation.kernel for implementation in COMPILED] == list(wscodec.kernels() if COMPILED else ())
-    assert len({id(implementation.twin("apply_mask")) for implementation in IMPLEMENTATIONS}) == 1 + bool(COMPILED)
 
 
 def test_backend_module_is_imported_once() -> None:

@@ -13,6 +13,7 @@ from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from helpers import BINARY, CLOSE, KEY, TEXT, frame
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from websockets.sync.server import ServerConnection, serve
@@ -21,6 +22,11 @@ import wscodec
 from wscodec.cli import main
 
 TIMEOUT = 20
+REQUEST = (
+    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+MUCH = 128 << 20  # more than all the buffers between a client and a server hold
 COMMAND = [sys.executable, "-m", "wscodec"]
 
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="no SIGTERM to send on Windows")
@@ -78,6 +84,42 @@ def recording_server(code: int | None = 1000) -> Iterator[tuple[str, dict[str, s
         finally:
             server.shutdown()
             thread.join(TIMEOUT)
+
+
+@contextmanager
+def raw_client(uri: str) -> Iterator[socket.socket]:
+    """Open a connection whose frames are made by hand; yield its socket."""
+    address = urlsplit(uri)
+    with socket.create_connection((address.hostname, address.port), timeout=TIMEOUT) as sock:
+        sock.sendall(REQUEST)
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += sock.recv(1)
+        assert head.startswith(b"HTTP/1.1 101 ")
+        yield sock
+
+
+def receive(sock: socket.socket, size: int) -> bytes:
+    """Return exactly that many bytes."""
+    received = bytearray()
+    while len(received) < size:
+        data = sock.recv(size - len(received))
+        assert data, "the server has closed the connection"
+        received += data
+    return bytes(received)
+
+
+def send_until_blocked(sock: socket.socket, data: memoryview, patience: float) -> int:
+    """Send `data` over and over until the peer has read nothing for `patience` seconds; return what was sent."""
+    sent = 0
+    sock.settimeout(patience)
+    try:
+        while sent < MUCH:
+            sent += sock.send(data[sent % len(data) :])
+    except TimeoutError:
+        pass
+    sock.settimeout(TIMEOUT)
+    return sent
 
 
 def refused_port() -> int:
@@ -145,6 +187,36 @@ class TestServe:
         with connect(echo, max_size=None) as ws:
             ws.send(message)
             assert ws.recv(timeout=TIMEOUT) == message
+
+    def test_burst_comes_back_in_order(self, echo):
+        messages = [f"text {i}".encode() if i % 3 else bytes([i % 256]) * (i * 100) for i in range(300)]
+        kinds = [TEXT if i % 3 else BINARY for i in range(300)]
+        with raw_client(echo) as sock:
+            burst = b"".join(frame(kind, message, key=KEY) for kind, message in zip(kinds, messages, strict=True))
+            # From another thread: the server stops reading where nobody reads its answers.
+            sender = threading.Thread(target=sock.sendall, args=[burst])
+            sender.start()
+            answers = b"".join(frame(kind, message) for kind, message in zip(kinds, messages, strict=True))
+            assert receive(sock, len(answers)) == answers
+            sender.join(TIMEOUT)
+
+    @pytest.mark.parametrize("size", [32, 65536])
+    def test_client_that_reads_nothing_is_not_read_from(self, echo, size):
+        """The server holds little for it, and what it holds comes once the client reads."""
+        answer = frame(BINARY, bytes(size))
+        sent_frame = frame(BINARY, bytes(size), key=KEY)
+        with raw_client(echo) as sock:
+            sent = send_until_blocked(sock, memoryview(sent_frame * (1 + (1 << 20) // size)), patience=1)
+            assert sent < MUCH
+            whole = sent // len(sent_frame)
+            assert receive(sock, whole * len(answer)) == whole * answer
+
+    def test_answers_come_before_the_end_of_the_closing_handshake(self, echo):
+        close = (1000).to_bytes(2, "big")
+        with raw_client(echo) as sock:
+            sock.sendall(frame(TEXT, b"last", key=KEY) + frame(CLOSE, close, key=KEY))
+            assert receive(sock, 10) == frame(TEXT, b"last") + frame(CLOSE, close)
+            assert sock.recv(1) == b""
 
     def test_echoes_on_any_path(self, echo):
         with connect(f"{echo}any/path?query") as ws:

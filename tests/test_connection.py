@@ -286,7 +286,8 @@ def facts(connection: Connection) -> tuple[State, bool, int | None, str | None]:
     return connection.state, connection.finished, connection.close_code, connection.close_reason
 
 
-Step = tuple[str, Callable[[Connection, Role], Any], tuple[State, bool, int | None, str | None], Any]
+# By its name: of the class itself there may be two copies.
+Step = tuple[str, Callable[["Connection", Role], Any], tuple[State, bool, int | None, str | None], Any]
 
 
 def receive(*frames: tuple[int, bytes]) -> Callable[[Connection, Role], Any]:

@@ -20,7 +20,7 @@ ROOF = 7
 # Every module of the package has its place here; a folder's name stands for all in it.
 FLOORS = {
     **dict.fromkeys(("spec", "errors", "events", "stats", "_typing", "_buffers", "_version"), 0),
-    **dict.fromkeys(("_mask", "_utf8", "_frames", "_views", "_pure"), 1),
+    **dict.fromkeys(("_mask", "_utf8", "_frames", "_lanes", "_calls", "_channel", "_views", "_pure"), 1),
     "_backend": 2,
     **dict.fromkeys(("keys", "frames", "control", "assembly", "messages", "encoder", "connection"), 3),
     **dict.fromkeys(("uri", "headers", "_http", "_upgrade", "_subprotocols", "handshake"), 3),
@@ -35,7 +35,7 @@ MAY_IMPORT = {
     1: {0, 1},
     2: {0, 1},
     3: {0, 2, 3},
-    4: {0, 3, 4},
+    4: {0, 2, 3, 4},
     5: {0, 2, 3, 4, ROOF},
     6: {0, 2, 3, 4, 5, 6, ROOF},
     ROOF: {0, 2, 3},

@@ -7,7 +7,6 @@ import importlib.metadata
 import importlib.util
 import json
 import os
-import resource
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,19 +94,13 @@ def cpu() -> str:
     return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown CPU")
 
 
-def raise_file_limit() -> None:
-    """Allow as many open connections as this system does; the processes that we start inherit it."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run, print the table, write the JSON; return 1 if a server or the load failed."""
     options = arguments(argv)
     if not sys.platform.startswith("linux"):
         print("the load is a program for Linux", file=sys.stderr)
         return 1
-    raise_file_limit()
+    running.raise_file_limit()
     running.build()
     left_out = missing(options.rivals)
     rivals = [name for name in options.rivals if name not in left_out]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -37,6 +38,13 @@ def cores() -> tuple[int, int] | None:
     """Return one core for the server and one for the load, if there are two."""
     usable = sorted(os.sched_getaffinity(0))
     return (usable[0], usable[1]) if len(usable) > 1 else None
+
+
+def raise_file_limit() -> int:
+    """Allow as many open files as this system does, also to the processes that we start; return how many."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most
 
 
 def environment() -> dict[str, str]:
@@ -73,6 +81,12 @@ class Program:
             self._complaints.seek(0)
             raise BenchError(f"{' '.join(self.process.args)}:\n{self._complaints.read()[-4000:]}")
         return line
+
+    def ask(self) -> str:
+        """Give it a line, and return the one that it prints then."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return self.line()
 
     def stop(self) -> None:
         """Let it end, or end it."""

@@ -11,11 +11,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ._pure import channel as _pure_channel
 from ._pure import frames as _pure_frames
+from ._pure import lanes as _pure_lanes
 from ._pure import mask as _pure_mask
 from ._pure import utf8 as _pure_utf8
 
 __all__ = [
+    "ChannelLane",
+    "ConnectionLane",
+    "DecoderLane",
+    "Outbox",
     "Utf8Validator",
     "apply_mask",
     "apply_mask_inplace",
@@ -29,10 +35,11 @@ __all__ = [
     "take_frame",
     "take_messages",
     "use_kernel",
+    "write_frame",
 ]
 
 
-_mask, _utf8, _frames = _pure_mask, _pure_utf8, _pure_frames
+_mask, _utf8, _frames, _lanes, _channel = _pure_mask, _pure_utf8, _pure_frames, _pure_lanes, _pure_channel
 backend = "pure"
 _wanted = os.environ.get("WSCODEC_BACKEND", "")
 
@@ -43,7 +50,9 @@ if _wanted not in ("", "compiled", "pure"):
 if not TYPE_CHECKING and _wanted != "pure":
     try:
         # Not `from . import`: where a module is missing, that speaks of a circular import.
+        import wscodec._channel as _compiled_channel
         import wscodec._frames as _compiled_frames
+        import wscodec._lanes as _compiled_lanes
         import wscodec._mask as _compiled_mask
         import wscodec._utf8 as _compiled_utf8
     except ImportError as error:
@@ -53,6 +62,7 @@ if not TYPE_CHECKING and _wanted != "pure":
             ) from error
     else:
         _mask, _utf8, _frames = _compiled_mask, _compiled_utf8, _compiled_frames
+        _lanes, _channel = _compiled_lanes, _compiled_channel
         backend = "compiled"
 
 apply_mask = _mask.apply_mask
@@ -65,6 +75,11 @@ build_header = _frames.build_header
 take_messages = _frames.take_messages
 take_frame = _frames.take_frame
 pack_messages = _frames.pack_messages
+DecoderLane = _lanes.DecoderLane
+ConnectionLane = _lanes.ConnectionLane
+ChannelLane = _channel.ChannelLane
+Outbox = _channel.Outbox
+write_frame = _channel.write_frame
 
 _OPERATIONS = (_mask, _utf8)
 _LADDER = ("avx512", "avx2", "ssse3", "sse2", "neon", "portable", "pure")

@@ -11,7 +11,8 @@ import operator
 from collections.abc import Sequence
 
 from cpython.buffer cimport PyBuffer_Release
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -30,7 +31,6 @@ __all__ = ["build_header", "pack_messages", "parse_header", "take_frame", "take_
 cdef extern from "_kernels/frames.h" nogil:
     uint64_t wsc_big_endian(const uint8_t *p, size_t width) noexcept
     uint8_t *wsc_write_header(uint8_t *p, uint8_t first, uint8_t masked, uint64_t length) noexcept
-    size_t wsc_header_size(uint64_t length) noexcept
     const uint8_t *wsc_find_payload(
         const uint8_t *p, const uint8_t *end, bint masked, int64_t max_size, size_t *size, uint32_t *key
     ) noexcept
@@ -39,8 +39,8 @@ cdef extern from "_kernels/frames.h" nogil:
 cdef extern from "Python.h":
     str PyUnicode_New(Py_ssize_t size, Py_UCS4 maxchar)
     void *PyUnicode_DATA(object text)
-    bint PyUnicode_IS_COMPACT_ASCII(object text)
-    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    Py_ssize_t PySequence_Fast_GET_SIZE(object sequence)
+    PyObject *PySequence_Fast_GET_ITEM(object sequence, Py_ssize_t index)
     const Py_ssize_t PY_SSIZE_T_MAX
 
 
@@ -328,21 +328,37 @@ def pack_messages(messages: Sequence[Message], keys: bytes | None) -> bytes:
             message = payloads[index] = as_plain(message)
         total = added(total, plain_size(message), keys is not None)
     frames = PyBytes_FromStringAndSize(NULL, total)
-    pack_run(<uint8_t *>PyBytes_AS_STRING(frames), run, payloads, keys)
+    pack_run(<uint8_t *>PyBytes_AS_STRING(frames), run, run if payloads is None else payloads, keys)
     return frames
 
 
-cdef int pack_run(uint8_t *p, tuple run, list payloads, bytes keys) except -1:
-    """Write the frames of `run` at `p`; `payloads` has the same messages with every one plain, or is None."""
+cdef bytes pack_plain(list run, bytes keys):
+    cdef Py_ssize_t total = 0
+    if keys is not None and len(keys) != 4 * len(run):
+        return pack_messages(run, keys)
+    for message in run:
+        if not is_plain(message):
+            return pack_messages(run, keys)
+        total = added(total, plain_size(message), keys is not None)
+    frames = PyBytes_FromStringAndSize(NULL, total)
+    pack_run(<uint8_t *>PyBytes_AS_STRING(frames), run, run, keys)
+    return frames
+
+
+cdef int pack_run(uint8_t *p, object run, object plain, bytes keys) except -1:
+    """Write the frames of the messages of `run` at `p`.
+
+    Both are a list or a tuple that nothing can change meanwhile; `plain` has the same messages, every one plain.
+    """
     cdef Py_ssize_t index
     cdef Py_ssize_t size
     cdef const uint8_t *payload
     cdef uint8_t masked = 0 if keys is None else MASKED
     cdef uint8_t first
     cdef uint32_t key = 0
-    for index in range(len(run)):
-        first = TEXT if isinstance(run[index], str) else BINARY
-        message = run[index] if payloads is None else payloads[index]
+    for index in range(PySequence_Fast_GET_SIZE(plain)):
+        first = TEXT if isinstance(<object>PySequence_Fast_GET_ITEM(run, index), str) else BINARY
+        message = <object>PySequence_Fast_GET_ITEM(plain, index)
         size = plain_size(message)
         payload = plain_data(message)
         p = wsc_write_header(p, first, masked, <uint64_t>size)
@@ -353,16 +369,6 @@ cdef int pack_run(uint8_t *p, tuple run, list payloads, bytes keys) except -1:
         unmask(p, payload, size, key)
         p += size
     return 0
-
-
-cdef inline bint is_plain(object message) noexcept:
-    """Whether a message's bytes can be had without asking: ASCII text and bytes."""
-    return PyBytes_CheckExact(message) or (isinstance(message, str) and PyUnicode_IS_COMPACT_ASCII(message))
-
-
-cdef inline Py_ssize_t plain_size(object message) noexcept:
-    """The size of a plain message in bytes."""
-    return PyBytes_GET_SIZE(message) if PyBytes_CheckExact(message) else PyUnicode_GET_LENGTH(message)
 
 
 cdef inline const uint8_t *plain_data(object message) noexcept:

@@ -5,10 +5,10 @@ Floor 0.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import AsyncIterable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 if TYPE_CHECKING:
-    from typing import Protocol
 
     class Buffer(Protocol):
         """Any object with the buffer protocol; the C-contiguous ones are accepted at run time."""
@@ -19,3 +19,10 @@ else:
     Buffer: TypeAlias = Any
 
 Message: TypeAlias = "str | Buffer"
+Parts: TypeAlias = "Iterable[Message] | AsyncIterable[Message]"
+
+
+class Prepared(Protocol):
+    """A message that was encoded before: a `PreparedMessage`."""
+
+    frame: bytes

@@ -9,13 +9,14 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
+from ._backend import ConnectionLane
 from ._typing import Buffer, Message
 from .control import close_event, close_payload
 from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Fragment, Ping
+from .keys import take_keys
 from .messages import Decoder
 from .spec import (
     DEFAULT_MAX_FRAGMENTS,
@@ -32,12 +33,8 @@ __all__ = ["Connection"]
 # never reads costs little memory: at worst one small object for every two of these bytes.
 _PONG_LIMIT = 1 << 14
 
-# An idle connection has no lists of its own. Nothing is ever put into these.
-_NOTHING: Final[list[bytes]] = []
-_NO_MESSAGES: Final[list[str | bytes]] = []
 
-
-class Connection:
+class Connection(ConnectionLane):
     """One side of a WebSocket connection.
 
     Args:
@@ -52,27 +49,9 @@ class Connection:
         error: what the peer broke, or None.
     """
 
-    __slots__ = (
-        "_bytes_received",
-        "_bytes_sent",
-        "_decoder",
-        "_encoder",
-        "_eof",
-        "_failure",
-        "_frames_sent",
-        "_header_size",
-        "_late_pong",
-        "_messages_received",
-        "_messages_sent",
-        "_output",
-        "_owed",
-        "_unpacked",
-        "close_received",
-        "close_sent",
-        "controls",
-        "error",
-        "unsent_size",
-    )
+    _decoder: Decoder
+
+    __slots__ = ("_encoder", "_eof", "_failure", "close_received", "close_sent")
 
     def __init__(
         self,
@@ -83,30 +62,19 @@ class Connection:
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         streaming: bool = False,
     ) -> None:
-        self._decoder = Decoder(
+        decoder = Decoder(
             role,
             max_size=max_size,
             max_frame_size=max_frame_size,
             max_fragments=max_fragments,
             streaming=streaming,
         )
+        super().__init__(decoder, take_keys if role is Role.CLIENT else None)
         self._encoder = Encoder(role)
-        self._header_size = 6 if role is Role.CLIENT else 2
-        # Frames, and behind them messages that become frames all at once when they are written.
-        self._output: list[bytes] = _NOTHING
-        self._unpacked: list[str | bytes] = _NO_MESSAGES
-        self.unsent_size = 0
-        self._bytes_received = self._bytes_sent = 0
-        self._frames_sent = 0
-        self._messages_received = self._messages_sent = 0
-        self._late_pong: bytes | None = None
-        self._owed: Close | None = None
         self._failure: Close | None = None
         self._eof = False
         self.close_received: Close | None = None
         self.close_sent: Close | None = None
-        self.error: ProtocolError | None = None
-        self.controls: Sequence[Event] = ()
 
     @property
     def state(self) -> State:
@@ -138,12 +106,12 @@ class Connection:
 
         A server closes it at once; a client gives the server a moment to do it first (RFC 6455 §7.1.1).
         """
-        return self._eof or (self.close_sent is not None and not self._receiving())
+        return self._eof or (self.close_sent is not None and not self._listening)
 
     @property
     def stats(self) -> Stats:
         """What was received and sent so far."""
-        if self._unpacked:
+        if self._unpacked is not None:
             self._pack()
         return Stats(
             self._messages_received,
@@ -155,86 +123,16 @@ class Connection:
             self.unsent_size,
         )
 
-    def receive(self, data: Buffer) -> list[Event]:
-        """Take the next bytes from the peer; never raises on what they say.
-
-        Args:
-            data: any C-contiguous buffer; it isn't kept.
-
-        Returns:
-            The events that these bytes complete, in order; after a Close frame, an offence or `eof` there are no
-            more. Pings are answered already, until our own Close frame is out.
-
-        Raises:
-            TypeError: `data` is not a C-contiguous bytes-like object.
-
-        RFC 6455 §5, §6.2, §7.
-        """
-        # Little is called from here that need not be: most reads are short.
-        if self.close_received is not None or self._failure is not None or self._eof:
-            return []
-        decoder = self._decoder
-        try:
-            events = decoder.feed(data)
-        except ProtocolError as error:
-            events, error.events = error.events, []
-            self.controls = decoder.controls
-            self._count(data, events)
-            self.error = error.with_traceback(None)
-            self._answer(self.controls)
-            self.fail(error.close_code, error.reason)
-            return events
-        self.controls = controls = decoder.controls
-        if controls:
-            self._answer(controls)
-        if type(data) is bytes and not decoder.streaming:
-            self._bytes_received += len(data)
-            self._messages_received += len(events) - len(controls)
-        else:
-            self._count(data, events)
-        return events
-
     def eof(self) -> None:
         """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
         self._eof = True
-
-    def send(self, message: Message | PreparedMessage, *, text: bool | None = None) -> None:
-        """Send one message.
-
-        Args:
-            message, text: as `Encoder.encode` takes them.
-
-        Raises:
-            ConnectionClosed: our Close frame is out, or the connection is closed.
-            TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
-        """
-        self._check_open()
-        if (
-            text is None
-            and (type(message) is bytes or (type(message) is str and message.isascii()))
-            and self._encoder.fragments_of is None
-        ):
-            # It can't change or fail any more: so it can wait, to be packed together with what follows it.
-            size = len(message)
-            if self._unpacked:
-                self._unpacked.append(message)
-            else:
-                self._unpacked = [message]
-            self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
-        else:
-            self._put(self._encoder.encode(message, text=text))
-            self._messages_sent += 1
-
-    def send_many(self, messages: Sequence[Message]) -> None:
-        """Send a burst of messages: as `send` for each, but all of them or none."""
-        self._check_open()
-        self._put(self._encoder.encode_many(messages), len(messages))
-        self._messages_sent += len(messages)
+        self._listening = self._speaking = False
 
     def send_fragment(self, data: Message, *, fin: bool) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
         self._check_open()
         self._put(self._encoder.encode_fragment(data, fin=fin))
+        self._speaking = self._encoder.fragments_of is None
         self._messages_sent += fin
 
     def ping(self, payload: Buffer = b"") -> None:
@@ -262,7 +160,7 @@ class Connection:
         if self.close_sent is None and self._owed is None and not self._eof:
             self._put_late_pong()
             self._put(frame)
-            self.close_sent = _close_event(code, reason)
+            self._stop_speaking(_close_event(code, reason))
 
     def fail(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
         """Fail the connection: receive nothing more, and owe the peer a Close frame (RFC 6455 §7.1.7).
@@ -274,25 +172,12 @@ class Connection:
             ValueError: as `Encoder.close` does.
         """
         failure = _close_event(code, reason)
-        if not self._receiving():
+        if not self._listening:
             return
         self._failure = failure
+        self._listening = False
         if self.close_sent is None:
             self._owed = failure
-
-    def data_to_send(self) -> bytes:
-        """Return all that is to be written now, and forget it.
-
-        A Close frame that answers the peer's or an offence goes at the end; after it there is nothing to send.
-        """
-        if self._late_pong is not None:
-            self._put_late_pong()
-        if self._owed is not None:
-            owed, self._owed = self._owed, None
-            code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
-            self._put(self._encoder.close(code, owed.reason))
-            self.close_sent = owed
-        return self._take_output()
 
     def data_before_close(self) -> bytes:
         """Return what is to be written now but for a Close frame that is owed, and forget it.
@@ -307,8 +192,45 @@ class Connection:
         end = self._end() or self.close_sent or Close(CloseCode.ABNORMAL_CLOSURE)
         return connection_closed(end.code, end.reason)
 
-    def _receiving(self) -> bool:
-        return self.close_received is None and self._failure is None and not self._eof
+    def _receive_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
+        """Go on from `position` and append to `events`: there is more than plain messages."""
+        decoder = self._decoder
+        try:
+            decoder._feed_by_rules(data, position, events)
+        except ProtocolError as error:
+            error.events = []
+            self.error = error.with_traceback(None)
+        self._controls = decoder._controls
+        self._count(data, events)
+        self._answer(self.controls)
+        if self.error is not None:
+            self.fail(self.error.close_code, self.error.reason)
+
+    def _send_by_rules(self, message: Message | PreparedMessage, text: bool | None) -> None:
+        """Send a message that is not plain, or not to be sent now."""
+        self._check_open()
+        self._put(self._encoder.encode(message, text=text))
+        self._messages_sent += 1
+
+    def _send_many_by_rules(self, messages: Sequence[Message]) -> None:
+        """Send a burst of which not all are plain, or that is not to be sent now."""
+        self._check_open()
+        self._put(self._encoder.encode_many(messages), len(messages))
+        self._messages_sent += len(messages)
+
+    def _put_what_is_owed(self) -> None:
+        """Put the pong that waited and the Close frame that is owed behind everything else."""
+        self._put_late_pong()
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
+            self._put(self._encoder.close(code, owed.reason))
+            self._stop_speaking(owed)
+
+    def _stop_speaking(self, close: Close) -> None:
+        """Take it that our Close frame is out."""
+        self.close_sent = close
+        self._speaking = False
 
     def _end(self) -> Close | None:
         """Return the code and reason that the connection ended with, if it did."""
@@ -324,6 +246,7 @@ class Connection:
                 self._answer_ping(event)
             elif isinstance(event, Close):
                 self.close_received = event
+                self._listening = False
                 if self.close_sent is None:
                     self._owed = event
 
@@ -343,27 +266,15 @@ class Connection:
         self._put(self._encoder.pong(payload))
 
     def _put(self, frames: bytes, count: int = 1) -> None:
-        if self._unpacked:
+        if self._unpacked is not None:
             self._pack()
-        self._add(frames)
+        if self._output is None:
+            self._output = [frames]
+        else:
+            self._output.append(frames)
         self.unsent_size += len(frames)
         self._bytes_sent += len(frames)
         self._frames_sent += count
-
-    def _add(self, frames: bytes) -> None:
-        if self._output:
-            self._output.append(frames)
-        else:
-            self._output = [frames]
-
-    def _pack(self) -> None:
-        """Make frames of the messages that wait for it."""
-        messages, self._unpacked = self._unpacked, _NO_MESSAGES
-        frames = self._encoder.pack(messages)
-        self._add(frames)
-        self._bytes_sent += len(frames)
-        self._frames_sent += len(messages)
-        self._messages_sent += len(messages)
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""
@@ -372,16 +283,6 @@ class Connection:
         if count and self._decoder.streaming:
             count = sum(isinstance(event, Fragment) and event.fin for event in events)
         self._messages_received += count
-
-    def _take_output(self) -> bytes:
-        if self._unpacked:
-            self._pack()
-        output = self._output
-        if not output:
-            return b""
-        self._output = _NOTHING
-        self.unsent_size = 0
-        return output[0] if len(output) == 1 else b"".join(output)
 
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:

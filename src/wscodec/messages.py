@@ -7,9 +7,7 @@ Floor 3.
 
 from __future__ import annotations
 
-from typing import Final
-
-from ._backend import take_frame, take_messages
+from ._backend import DecoderLane, take_frame, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer
 from .assembly import StreamedMessage, WholeMessage
@@ -45,11 +43,8 @@ CONTINUATION = int(Opcode.CONTINUATION)
 
 __all__ = ["Decoder"]
 
-# An idle decoder has no list of its own. Nothing is ever put into this one.
-_NO_CONTROLS: Final[list[Event]] = []
 
-
-class Decoder:
+class Decoder(DecoderLane):
     """Decodes the peer's bytes into messages and control frames.
 
     Args:
@@ -68,20 +63,15 @@ class Decoder:
 
     __slots__ = (
         "_assembler",
-        "_between",
         "_closed",
         "_control",
         "_failure",
         "_header",
-        "_masked",
         "_max_fragments",
         "_max_frame_size",
         "_max_size",
         "_message",
         "_reader",
-        "_run_limit",
-        "controls",
-        "frames",
         "streaming",
     )
 
@@ -94,7 +84,6 @@ class Decoder:
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         streaming: bool = False,
     ) -> None:
-        self._masked = is_server(role)
         self.streaming = streaming
         self._max_size = check_limit("max_size", max_size)
         self._max_frame_size = check_limit("max_frame_size", max_frame_size)
@@ -103,46 +92,17 @@ class Decoder:
         # A streaming decoder has every frame go through the rules, for only they hand on pieces; so has one that
         # takes no frame at all, for only they count.
         plain = self._max_fragments > 0 and not streaming
-        self._run_limit = min(self._max_size, self._max_frame_size) if plain else -1
+        super().__init__(is_server(role), min(self._max_size, self._max_frame_size) if plain else -1)
         self._reader = FrameReader()
         self._header: Header | None = None
         self._message: WholeMessage | StreamedMessage | None = None
         self._control = b""
         self._closed = False
-        self._between = True
         self._failure: ProtocolError | None = None
-        self.controls: list[Event] = _NO_CONTROLS
-        self.frames = 0
 
-    def feed(self, data: Buffer) -> list[Event]:
-        """Take the next bytes from the peer.
-
-        Args:
-            data: any C-contiguous buffer; it isn't kept.
-
-        Returns:
-            The events that these bytes complete, in order: a `str` for a text message, `bytes` for a binary
-            one, `Ping`, `Pong`, `Close`. Nothing comes after a `Close`.
-
-        Raises:
-            ProtocolError: the peer broke a rule; `error.events` holds the events that were complete before the
-                offence. The decoder stays failed and raises the same error from now on.
-            TypeError: `data` is not a C-contiguous bytes-like object.
-
-        RFC 6455 §5, §8.1.
-        """
-        events: list[Event] = []
-        if self._between and type(data) is bytes:
-            # Nearly every read is a run of plain messages and nothing else.
-            position = take_messages(data, 0, self._masked, self._run_limit, events)
-            self.frames += len(events)
-            if position == len(data):
-                if self.controls:
-                    self.controls = _NO_CONTROLS
-                return events
-        else:
-            position = 0
-        self.controls = []
+    def _feed_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
+        """Go on from `position`, where a frame begins or goes on, and append to `events`; raises as `feed` does."""
+        self._controls = []
         if self._failure is not None:
             raise copy_of(self._failure)
         try:
@@ -158,7 +118,6 @@ class Decoder:
             error.events = events
             raise
         self._between = self._message is None and self._header is None and not self._reader.held and not self._closed
-        return events
 
     def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> None:
         """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece."""
@@ -281,4 +240,5 @@ class Decoder:
             self._closed = True
         event = control_event(opcode, payload)
         events.append(event)
-        self.controls.append(event)
+        assert self._controls is not None
+        self._controls.append(event)

@@ -116,6 +116,9 @@ VERSION: Final = "13"
 DEFAULT_MAX_SIZE: Final = 1 << 20
 DEFAULT_MAX_FRAGMENTS: Final = 4096
 
+# Ours: how much may wait unread, in bytes (in characters, for text): `max_queue` alone would let 16 MiB pile up.
+QUEUE_SIZE: Final = 1 << 20
+
 # Ours: the limits of a handshake, in bytes (line ends included) and in header lines.
 DEFAULT_MAX_LINE_SIZE: Final = 8192
 DEFAULT_MAX_HEAD_SIZE: Final = 65536

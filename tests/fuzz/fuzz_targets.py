@@ -39,20 +39,25 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 def known_keys() -> Iterator[None]:
     """Let clients mask with 1, 2, 3, ... instead of random keys."""
     numbers = count(1)
-    before = [(module, module.take_key, module.take_keys) for module in _users_of_keys()]
-    for module, _, _ in before:
-        module.take_key = lambda: next(numbers).to_bytes(4)
-        module.take_keys = lambda size: b"".join(next(numbers).to_bytes(4) for _ in range(size))
+    ours = {
+        "take_key": lambda: next(numbers).to_bytes(4),
+        "take_keys": lambda size: b"".join(next(numbers).to_bytes(4) for _ in range(size)),
+    }
+    before = [
+        (module, name, getattr(module, name)) for module in _users_of_keys() for name in ours if hasattr(module, name)
+    ]
+    for module, name, _ in before:
+        setattr(module, name, ours[name])
     try:
         yield
     finally:
-        for module, take_key, take_keys in before:
-            module.take_key, module.take_keys = take_key, take_keys
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 def _users_of_keys() -> list[Any]:
     modules = [module for name, module in sys.modules.items() if name.startswith("wscodec.")]
-    return [module for module in modules if hasattr(module, "take_keys") and module.__name__ != "wscodec.keys"]
+    return [module for module in modules if module.__name__ != "wscodec.keys"]
 
 
 def mask(rng: Random) -> Observe:
@@ -231,9 +236,9 @@ def connection(rng: Random) -> Observe:
     calls += [("eof", (), {}), ("data_to_send", (), {}), ("closed_error", (), {})]
 
     def observe(_: Implementation) -> Any:
-        ours = Connection(role, **options)
         seen = []
         with known_keys():
+            ours = Connection(role, **options)
             for name, args, kw in calls:
                 result = outcome(getattr(ours, names.get(name, name)), *args, **kw)
                 seen.append((name, repr(result), ours.state, ours.close_code, ours.close_reason, ours.unsent_size))

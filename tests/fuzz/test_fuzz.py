@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import run
+from copies import copies
 from fuzz_targets import TARGETS
 from implementations import COMPILED, PURE
 from run import Difference, compare
@@ -43,4 +44,19 @@ def broken_twin(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("compiled", "broken_twin")
 def test_a_difference_is_found_and_can_be_had_again() -> None:
     with pytest.raises(Difference, match=r"--seed 1 --case \d+"):
+        compare(1, range(run.BATCH))
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("backend", ["pure", "compiled"])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [("Decoder", "feed"), ("FrameDecoder", "feed"), ("Encoder", "encode"), ("Connection", "receive")],
+)
+def test_a_difference_between_the_copies_is_found(
+    monkeypatch: pytest.MonkeyPatch, kind: str, method: str, backend: str
+) -> None:
+    broken = getattr(copies()[backend]["wscodec"], kind)
+    monkeypatch.setattr(broken, method, lambda *args, **kwargs: [])
+    with pytest.raises(Difference, match=r"--seed 1 --case \d+\npure: .*\ncompiled"):
         compare(1, range(run.BATCH))

@@ -16,17 +16,15 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
+from .._backend import Outbox
 from ..connection import Connection
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 from ._rounds import Rounds
 
-__all__ = ["QUEUE_SIZE", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
+__all__ = ["LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
 
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 T = TypeVar("T")
-
-# Of unread messages, in bytes (in characters, for text): `max_queue` alone would let 16 MiB pile up.
-QUEUE_SIZE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +46,7 @@ class Options:
     on_open: Callable[[Any], object] | None = None
     on_close: Callable[[Any], object] | None = None
     rounds: Rounds = field(default_factory=partial(Rounds, 1))
+    outbox: Outbox = field(default_factory=Outbox)
 
     @classmethod
     def of(

@@ -9,11 +9,9 @@ import codecs
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from .._typing import Message
+from .._typing import Message, Parts
 
-__all__ = ["Decoding", "Parts", "convert", "is_in_parts", "iterate"]
-
-Parts = Iterable[Message] | AsyncIterable[Message]
+__all__ = ["Decoding", "convert", "is_in_parts", "iterate"]
 
 
 def is_in_parts(message: Any) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from .._backend import write_frame
 from .._typing import Message
 from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed
@@ -64,8 +65,9 @@ def broadcast(
     if slow not in ("skip", "close", "send"):
         raise ValueError(f'slow is "skip", "close" or "send", not {slow!r}')
     prepared = message if isinstance(message, PreparedMessage) else PreparedMessage(message, text=text)
-    result = Broadcast()
-    for ws in connections:
+    count, others = write_frame(connections, prepared.frame)
+    result = Broadcast(sent=count)
+    for ws in others:
         if ws._write_paused and slow != "send":
             _pass_over(ws, slow, result)
             continue

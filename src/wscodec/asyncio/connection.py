@@ -21,7 +21,7 @@ from ..spec import CloseCode, Role, State
 from ..stats import Stats
 from ._options import LoggerLike, Options, closing_code
 from .messages import MessageChannel
-from .transport import Item, Waiter
+from .transport import Waiter
 
 __all__ = ["ClientConnection", "ConnectionStats", "ServerConnection", "WebSocket"]
 
@@ -109,7 +109,7 @@ class WebSocket(MessageChannel):
         """What was received and sent so far, and what waits."""
         return ConnectionStats(
             **asdict(self._connection.stats),
-            unread_messages=len(self._queue),
+            unread_messages=self._unread,
             unwritten_size=0 if self._transport is None else self._transport.get_write_buffer_size(),
             latency=self.latency,
         )
@@ -195,21 +195,25 @@ class WebSocket(MessageChannel):
 
     # What the layers below call.
 
-    def _deliver(self, items: list[Item]) -> None:
-        if self._options.on_messages is None:
-            self._enqueue(items)
-        else:
-            self._call(self._options.on_messages, items)
-
-    def _call(self, callback: Any, *args: Any) -> None:
-        """Call the application; where it raises, the connection fails."""
+    def _call(self, callback: Any) -> None:
+        """Call the application."""
         try:
-            callback(self, *args)
+            callback(self)
         except Exception as error:
-            if isinstance(error, ConnectionClosed) and self._connection.state is not State.OPEN:
-                return
-            self.logger.exception("callback failed")
-            self._fail("")
+            self._on_callback_error(error)
+
+    def _on_callback_error(self, error: Exception) -> None:
+        """Fail the connection, for the application has raised; not where it has only met the end."""
+        if isinstance(error, ConnectionClosed) and self._connection.state is not State.OPEN:
+            return
+        self.logger.error("callback failed", exc_info=error)
+        self._fail("")
+
+    def _on_error(self, error: Exception) -> None:
+        """Report what went wrong in a callback of ours."""
+        self._loop.call_exception_handler(
+            {"message": "writing failed", "exception": error, "transport": self._transport, "protocol": self}
+        )
 
     def _fail(self, reason: str) -> None:
         """Fail the connection with 1011."""

@@ -142,7 +142,7 @@ class LiveChannel(Channel):
 
     def _is_alive(self) -> bool:
         """Tell whether the peer has sent or taken a byte since the last ping, or we don't listen."""
-        if self._heard or (self._reading_paused and bool(self._queue)):
+        if self._heard or (self._reading_paused and self._unread > 0):
             return True
         return self._transport is not None and self._transport.get_write_buffer_size() < self._backlog
 

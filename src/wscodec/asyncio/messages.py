@@ -6,15 +6,15 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Literal, Self, overload
+from collections.abc import AsyncIterator
+from typing import Self
 
-from .._typing import Message
+from .._typing import Message, Parts
 from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
-from ._parts import Decoding, Parts, convert, is_in_parts, iterate
+from ._parts import Decoding, convert, is_in_parts, iterate
 from .keepalive import LiveChannel
 
 __all__ = ["MessageChannel"]
@@ -23,40 +23,18 @@ __all__ = ["MessageChannel"]
 class MessageChannel(LiveChannel):
     """A channel for messages."""
 
-    __slots__ = ("_in_parts", "_parts", "_sending")
+    __slots__ = ("_in_parts", "_parts")
+
+    _sending: asyncio.Lock | None
 
     def __init__(self, transport: asyncio.Transport, options: Options) -> None:
         super().__init__(transport, options)
-        self._sending: asyncio.Lock | None = None
         self._parts: list[str | bytes] | None = None
         self._in_parts = False
 
-    @overload
-    async def recv(self, decode: Literal[True]) -> str: ...
-
-    @overload
-    async def recv(self, decode: Literal[False]) -> bytes: ...
-
-    @overload
-    async def recv(self, decode: bool | None = None) -> str | bytes: ...
-
-    async def recv(self, decode: bool | None = None) -> str | bytes:
-        """Return the next message.
-
-        A cancelled call loses no message. With `streaming`, the message is put together here.
-
-        Args:
-            decode: True turns bytes into str, False str into bytes; None leaves a text message str and a binary
-                one bytes.
-
-        Raises:
-            ConnectionClosed: there are no more messages.
-            ConcurrencyError: another task is receiving, or messages go to `on_messages`.
-            UnicodeDecodeError: `decode` is True, and the message is no UTF-8.
-
-        RFC 6455 §6.2.
-        """
-        if not self._queue or self._waiter is not None or self._in_parts:
+    async def _recv_by_rules(self, decode: bool | None) -> str | bytes:
+        """Do what `recv` does where it may have to wait, or has to convert or to put a message together."""
+        if not self._unread or self._waiter is not None or self._in_parts:
             await self._wait_for_item(first=True)
         item = self._dequeue()
         message = await self._whole(item) if isinstance(item, Fragment) else item
@@ -95,16 +73,13 @@ class MessageChannel(LiveChannel):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> str | bytes:
-        """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
+    async def _anext_by_rules(self) -> str | bytes:
+        """Do what `__anext__` does where it may have to wait, or to put a message together."""
         try:
-            # Not through `recv`: each coroutine that waits costs an idle connection 230 bytes.
-            if not self._queue or self._waiter is not None or self._in_parts:
+            # Not through `_recv_by_rules`: each coroutine that waits costs an idle connection 230 bytes.
+            if not self._unread or self._waiter is not None or self._in_parts:
                 await self._wait_for_item(first=True)
-            queue = self._queue
-            item = queue.popleft()
-            if not queue or self._reading_paused:
-                self._on_dequeued()
+            item = self._dequeue()
             return await self._whole(item) if isinstance(item, Fragment) else item
         except ConnectionClosedOK:
             raise StopAsyncIteration from None
@@ -117,7 +92,7 @@ class MessageChannel(LiveChannel):
             raise ConcurrencyError("a message is being received in parts")
         if self._options.on_messages is not None:
             raise ConcurrencyError("messages go to on_messages")
-        while not self._queue:
+        while not self._unread:
             if self._connection.close_code is not None:
                 # The application has answered all that came before the peer's Close frame.
                 self._release_close()
@@ -143,25 +118,8 @@ class MessageChannel(LiveChannel):
         self._parts = None
         return "".join(parts) if isinstance(item.data, str) else b"".join(parts)  # type: ignore[arg-type]
 
-    async def send(self, message: Message | PreparedMessage | Parts, text: bool | None = None) -> None:
-        """Send a message.
-
-        It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
-        waits where the peer reads too slowly.
-
-        Args:
-            message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
-                asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
-                pings don't. An empty iterable sends nothing.
-            text: True sends bytes as text, False sends a str as binary.
-
-        Raises:
-            ConnectionClosed: our Close frame is out, or the connection is closed.
-            TypeError: `message` is none of these.
-            ValueError: text that can't be UTF-8.
-
-        RFC 6455 §5.4, §6.1.
-        """
+    async def _send_by_rules(self, message: Message | PreparedMessage | Parts, text: bool | None) -> None:
+        """Do what `send` does where it may have to wait, or the message is not plain."""
         if not isinstance(message, (str, bytes)) and is_in_parts(message):
             await self._send_parts(message, text)  # type: ignore[arg-type]
         elif self._sending is not None and self._sending.locked():
@@ -169,36 +127,15 @@ class MessageChannel(LiveChannel):
                 self._connection.send(message, text=text)  # type: ignore[arg-type]
         else:
             self._connection.send(message, text=text)  # type: ignore[arg-type]
-        # Of a run of messages, the first has done this for the others.
-        if not self._flush_scheduled or self._connection.unsent_size > self._options.write_high:
-            self._push()
+        self._push()
         if self._write_paused:
             await self._drain()
-
-    def send_nowait(self, message: Message | PreparedMessage, text: bool | None = None) -> None:
-        """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
-
-        Args:
-            message: a str, a bytes-like object, or either prepared.
-            text: as in `send`.
-
-        Raises:
-            ConnectionClosed, TypeError, ValueError: as in `send`.
-            ConcurrencyError: a message is being sent in fragments.
-        """
-        self._connection.send(message, text=text)
-        self._push()
 
     def _send_at_once(self, message: PreparedMessage) -> None:
         """Send, and write without waiting for the end of the tick; errors as in `send_nowait`."""
         self._connection.send(message)
         if not self._flush_scheduled:
             self._flush()
-
-    def send_many(self, messages: Sequence[Message]) -> None:
-        """Queue several messages in one step; as `send_nowait` for each, but all of them or none."""
-        self._connection.send_many(messages)
-        self._push()
 
     async def _send_parts(self, parts: Parts, text: bool | None) -> None:
         """Send a fragmented message; where it can't be ended, the connection has to fail."""

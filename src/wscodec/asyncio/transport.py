@@ -9,81 +9,58 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Sequence
-from typing import ClassVar, Final, TypeAlias, cast
+from typing import ClassVar, TypeAlias
 
+from .._backend import ChannelLane
 from ..connection import Connection
 from ..events import Event, Fragment
-from ..spec import Role, State
-from ._options import QUEUE_SIZE, Options, end_output
+from ..spec import QUEUE_SIZE, Role, State
+from ._options import Options, end_output
 
 __all__ = ["Channel", "Item"]
 
 Item: TypeAlias = "str | bytes | Fragment"
 Waiter: TypeAlias = "asyncio.Future[None]"
 
-# An idle connection has no queue of its own. Nothing is ever put into this one.
-_EMPTY: Final[deque[Item]] = deque()
-
 # How much of `close_timeout` the application has to answer what came before the peer's Close frame: not all,
 # for the peer may well have the same timeout.
-_PATIENCE: Final = 0.5
+_PATIENCE = 0.5
 
 
-class Channel(asyncio.Protocol):
+class Channel(ChannelLane, asyncio.Protocol):
     """One open connection as its event loop sees it.
 
     Subclasses say what to do with what arrives, and when it ends; see the last methods.
     """
 
-    __slots__ = (
-        "_closing",
-        "_connection",
-        "_discarding",
-        "_eof",
-        "_flush_scheduled",
-        "_heard",
-        "_held",
-        "_loop",
-        "_options",
-        "_queue",
-        "_queue_size",
-        "_reading_paused",
-        "_round",
-        "_timer",
-        "_transport",
-        "_waiter",
-        "_write_paused",
-        "_write_waiters",
-    )
+    __slots__ = ("_eof", "_options", "_round", "_timer", "_write_waiters")
 
     _role: ClassVar[Role]
+    _connection: Connection
+    _loop: asyncio.AbstractEventLoop
+    _transport: asyncio.Transport | None
 
     def __init__(self, transport: asyncio.Transport, options: Options) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = transport
-        self._options = options
-        self._connection = Connection(
+        connection = Connection(
             self._role,
             max_size=options.max_size,
             max_fragments=options.max_fragments,
             streaming=options.streaming,
         )
-        self._queue = _EMPTY
-        self._queue_size = 0
+        super().__init__(
+            transport,
+            asyncio.get_running_loop(),
+            connection,
+            options.outbox,
+            options.on_messages,
+            options.queue_high,
+            options.write_high,
+        )
+        self._options = options
         self._round: int | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._waiter: Waiter | None = None
         self._write_waiters: Sequence[Waiter] = ()
-        self._flush_scheduled = False
-        self._reading_paused = False
-        # Until the opening handshake is over, what is sent waits.
-        self._write_paused = True
-        self._heard = True
-        self._closing = False
-        self._discarding = False
-        self._held = False
         self._eof = False
 
     def _start(self, trailing: bytes, write_paused: bool) -> None:
@@ -106,31 +83,17 @@ class Channel(asyncio.Protocol):
 
     # What the event loop calls.
 
-    def data_received(self, data: bytes) -> None:
-        """Take the peer's bytes; what they say is delivered before this returns."""
-        self._heard = True
-        if self._options.on_messages is None:
-            self._receive(data)
-            return
-        # What the callback sends goes out right behind it, not at the end of the tick.
-        scheduled, self._flush_scheduled = self._flush_scheduled, True
-        try:
-            self._receive(data)
-        finally:
-            self._flush_scheduled = scheduled
-        self._flush()
-
-    def _receive(self, data: bytes) -> None:
+    def _deliver_by_rules(self, events: list[Event]) -> None:
+        """Deliver what came with control frames, with an offence, or while closing, and go on with the closing."""
         connection = self._connection
-        events = connection.receive(data)
-        controls = connection.controls if events else ()
-        if events:
-            items = self._take_controls(controls, events) if controls else events
-            if items:
-                self._deliver(cast("list[Item]", items))
-        if controls or self._closing or connection.error is not None:
-            self._go_on_closing()
-            self._push()
+        controls = connection.controls
+        items = self._take_controls(controls, events) if controls else events
+        if items:
+            # What a callback sends in answer goes out ahead of the Close frame.
+            self._held = self._held or connection.close_owed
+            self._deliver(items)
+        self._go_on_closing()
+        self._push()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
@@ -167,24 +130,10 @@ class Channel(asyncio.Protocol):
 
     # Writing.
 
-    def _push(self) -> None:
-        """See to it that what was sent goes out: at the end of this tick, or at once where it is much."""
-        if self._connection.unsent_size > self._options.write_high:
-            self._flush()
-            if not self._reading_paused:
-                self._regulate()
-        elif not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush_scheduled_writes)
-
-    def _flush_scheduled_writes(self) -> None:
-        self._flush_scheduled = False
-        self._flush()
-
-    def _flush(self) -> None:
-        """Hand what was sent to the transport, unless it has enough to write."""
+    def _flush_by_rules(self) -> None:
+        """Do what `_flush` does where writing may have to wait, or is followed by more."""
         transport = self._transport
-        if transport is None or self._write_paused or transport.is_closing():
+        if transport is None or transport.is_closing():
             return
         connection = self._connection
         data = connection.data_before_close() if self._held else connection.data_to_send()
@@ -214,37 +163,6 @@ class Channel(asyncio.Protocol):
 
     # Reading.
 
-    def _enqueue(self, items: list[Item]) -> None:
-        """Keep items until they are asked for; while closing, only as many as the limits allow."""
-        if self._discarding or (self._closing and self._is_queue_full()):
-            self._discarding = True  # what comes later would follow a gap
-            return
-        if self._queue:
-            self._queue.extend(items)
-        else:
-            self._queue = deque(items)
-        self._queue_size += sum(map(_size, items)) if self._options.streaming else sum(map(len, items))  # type: ignore[arg-type]
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if self._is_queue_full():
-            self._regulate()
-
-    def _dequeue(self) -> Item:
-        """Return the oldest item."""
-        item = self._queue.popleft()
-        self._on_dequeued()
-        return item
-
-    def _on_dequeued(self) -> None:
-        """Do what is to be done behind the last item, and go on reading where that was paused."""
-        if not self._queue:
-            # The size is that of all that came since the queue was empty: to take off each item's size as it
-            # goes would cost more than the item's whole way through here.
-            self._queue = _EMPTY
-            self._queue_size = 0
-        if self._reading_paused:
-            self._regulate()
-
     def _regulate(self) -> None:
         """Stop reading above the limits, and go on below their low marks.
 
@@ -264,13 +182,10 @@ class Channel(asyncio.Protocol):
     def _is_flooded(self) -> bool:
         return self._is_queue_full() or self._connection.unsent_size > self._options.write_high
 
-    def _is_queue_full(self) -> bool:
-        return len(self._queue) > self._options.queue_high or self._queue_size > QUEUE_SIZE
-
     def _is_drained(self) -> bool:
         options = self._options
         return (
-            len(self._queue) <= options.queue_low
+            self._unread <= options.queue_low
             and self._queue_size <= QUEUE_SIZE
             and self._connection.unsent_size <= options.write_low
         )
@@ -284,7 +199,7 @@ class Channel(asyncio.Protocol):
             return
         if not self._closing:
             # The answers to messages that came before the peer's Close frame, or its offence, go out first.
-            self._held = connection.close_owed and bool(self._queue)
+            self._held = connection.close_owed and self._unread > 0
             self._begin_closing()
         if connection.close_code is not None:
             self._on_end()
@@ -354,9 +269,6 @@ class Channel(asyncio.Protocol):
 
     # What subclasses say.
 
-    def _deliver(self, items: list[Item]) -> None:
-        raise NotImplementedError
-
     def _take_controls(self, controls: Sequence[Event], events: list[Event]) -> list[Item]:
         raise NotImplementedError
 
@@ -371,7 +283,3 @@ class Channel(asyncio.Protocol):
 
     def _on_lost(self) -> None:
         raise NotImplementedError
-
-
-def _size(item: Item) -> int:
-    return len(item.data) if isinstance(item, Fragment) else len(item)

@@ -29,7 +29,7 @@ from wscodec.spec import MAX_REASON_SIZE, is_sendable_close_code
 
 from . import loop
 
-__all__ = ["Demo", "echo"]
+__all__ = ["Demo"]
 
 PING_TIMEOUT = 10
 SOCKET_PATHS = frozenset({"/echo", "/control"})

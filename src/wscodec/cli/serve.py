@@ -11,10 +11,11 @@ import signal
 import socket
 from typing import Any
 
+from wscodec.asyncio import ServerConnection
 from wscodec.asyncio import serve as listen
 
 from . import loop
-from .demo import Demo, echo
+from .demo import Demo
 from .report import complain, why
 
 __all__ = ["HELP", "configure", "run"]
@@ -69,7 +70,13 @@ def _size(text: str) -> int:
 
 async def _echo(args: argparse.Namespace) -> int:
     """Serve echoes."""
-    return await _serve("ws", args, echo, max_size=args.max_size or ECHO_MAX_SIZE)
+    # No handler and no task for each connection: a callback sends a whole burst back in one write.
+    return await _serve("ws", args, None, on_messages=_send_back, max_size=args.max_size or ECHO_MAX_SIZE)
+
+
+def _send_back(ws: ServerConnection, messages: list[str | bytes]) -> None:
+    """Send messages back as they came, text as text and binary as binary."""
+    ws.send_many(messages)
 
 
 async def _demo(args: argparse.Namespace) -> int:

@@ -1,0 +1,29 @@
+from collections.abc import Callable, Sequence
+
+from typing_extensions import disjoint_base
+
+from ._typing import Buffer, Message, Prepared
+from .errors import ProtocolError
+from .events import Event
+
+__all__ = ["ConnectionLane", "DecoderLane"]
+
+@disjoint_base
+class DecoderLane:
+    frames: int
+    def __init__(self, masked: bool, run_limit: int) -> None: ...
+    @property
+    def controls(self) -> list[Event]: ...
+    def feed(self, data: Buffer) -> list[Event]: ...
+
+@disjoint_base
+class ConnectionLane:
+    error: ProtocolError | None
+    unsent_size: int
+    def __init__(self, decoder: DecoderLane, take_keys: Callable[[int], bytes] | None) -> None: ...
+    @property
+    def controls(self) -> list[Event]: ...
+    def receive(self, data: Buffer) -> list[Event]: ...
+    def send(self, message: Message | Prepared, *, text: bool | None = None) -> None: ...
+    def send_many(self, messages: Sequence[Message]) -> None: ...
+    def data_to_send(self) -> bytes: ...

@@ -1,0 +1,359 @@
+"""The fast lane of a connection on an event loop in pure Python, the twin of `_channel.pyx`.
+
+Floor 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Literal, TypeVar, overload
+
+from .._typing import Message, Parts, Prepared
+from ..spec import QUEUE_SIZE
+from .lanes import ConnectionLane, is_plain
+
+__all__ = ["ChannelLane", "Outbox", "write_frame"]
+
+_C = TypeVar("_C", bound="ChannelLane")
+
+
+class Outbox:
+    """The channels that have something to write at the end of this tick of the event loop.
+
+    All connections of a server share one, so that one callback serves them all.
+    """
+
+    __slots__ = ("_channels", "_loop")
+
+    def __init__(self) -> None:
+        self._channels: list[ChannelLane] = []
+        self._loop: Any = None
+
+    def _add(self, channel: ChannelLane) -> None:
+        """Have a channel flushed at the end of the tick."""
+        if not self._channels or self._loop is not channel._loop:
+            # Another loop: that of the channels which are still there was stopped, and comes to them no more.
+            self._channels, self._loop = [], channel._loop
+            self._loop.call_soon(self._flush)
+        self._channels.append(channel)
+
+    def _flush(self) -> None:
+        """Flush them all: one that fails keeps none of the others from it."""
+        channels, self._channels = self._channels, []
+        for channel in channels:
+            channel._flush_scheduled = False
+            try:
+                channel._flush()
+            except Exception as error:
+                channel._on_error(error)
+
+
+class ChannelLane:
+    """What a channel does with plain messages.
+
+    Args:
+        transport: to write to.
+        loop: the event loop.
+        connection: what the bytes mean.
+        outbox: that of all connections that share the settings.
+        on_messages: is called with the messages of each read; None to have them queued.
+        queue_high: how many items may be queued before reading is paused.
+        write_high: how many bytes may wait to be written in a tick.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_connection",
+        "_discarding",
+        "_flush_scheduled",
+        "_heard",
+        "_held",
+        "_loop",
+        "_next",
+        "_on_messages",
+        "_outbox",
+        "_queue",
+        "_queue_high",
+        "_queue_size",
+        "_reading_paused",
+        "_sending",
+        "_transport",
+        "_waiter",
+        "_write_high",
+        "_write_paused",
+    )
+
+    def __init__(
+        self,
+        transport: Any,
+        loop: Any,
+        connection: ConnectionLane,
+        outbox: Outbox,
+        on_messages: Callable[[Any, list[Any]], object] | None,
+        queue_high: int,
+        write_high: int,
+    ) -> None:
+        self._transport = transport
+        self._loop = loop
+        self._connection = connection
+        self._outbox = outbox
+        self._on_messages = on_messages
+        self._queue_high = queue_high
+        self._write_high = write_high
+        self._queue: list[Any] | None = None
+        self._next = 0
+        self._queue_size = 0
+        self._sending: Any = None
+        self._waiter: Any = None
+        self._closing = self._discarding = self._flush_scheduled = self._held = self._reading_paused = False
+        self._heard = True
+        # Until the opening handshake is over, what is sent waits.
+        self._write_paused = True
+
+    def data_received(self, data: bytes) -> None:
+        """Take the peer's bytes; what they say is delivered before this returns."""
+        self._heard = True
+        if self._on_messages is None:
+            self._receive(data)
+            return
+        # What the callback sends goes out right behind it, not at the end of the tick.
+        scheduled, self._flush_scheduled = self._flush_scheduled, True
+        try:
+            self._receive(data)
+        finally:
+            self._flush_scheduled = scheduled
+        self._flush()
+
+    def _receive(self, data: bytes) -> None:
+        """Take the peer's bytes and deliver what they say."""
+        events = self._connection.receive(data)
+        if self._closing or self._connection._controls or self._connection.error is not None:
+            self._deliver_by_rules(events)
+        elif events:
+            self._deliver(events)
+
+    def _deliver(self, items: list[Any]) -> None:
+        """Hand items to the application, or keep them for it."""
+        if self._on_messages is None:
+            self._enqueue(items)
+            return
+        try:
+            self._on_messages(self, items)
+        except Exception as error:
+            self._on_callback_error(error)
+
+    def _enqueue(self, items: list[Any]) -> None:
+        """Keep items until they are asked for; while closing, only as many as the limits allow."""
+        if self._closing and (self._discarding or self._is_queue_full()):
+            self._discarding = True  # what comes later would follow a gap
+            return
+        if self._queue is None:
+            self._queue, self._next = items, 0
+        else:
+            if self._next:
+                del self._queue[: self._next]
+                self._next = 0
+            self._queue += items
+        self._queue_size += sum(map(_size_of, items))
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+        if self._is_queue_full():
+            self._regulate()
+
+    @property
+    def _unread(self) -> int:
+        """How many items wait to be asked for."""
+        return 0 if self._queue is None else len(self._queue) - self._next
+
+    def _is_queue_full(self) -> bool:
+        """Tell whether there is as much in the queue as there may be."""
+        return self._unread > self._queue_high or self._queue_size > QUEUE_SIZE
+
+    def _dequeue(self) -> Any:
+        """Return the oldest item."""
+        assert self._queue is not None
+        item = self._queue[self._next]
+        self._queue[self._next] = None
+        self._next += 1
+        if self._next == len(self._queue):
+            # The size is that of all that came since the queue was empty: to take off each item's size as it
+            # goes would cost more than the item's whole way through here.
+            self._queue = None
+            self._queue_size = 0
+        if self._reading_paused:
+            self._regulate()
+        return item
+
+    def _has_message(self) -> bool:
+        """Tell whether a whole message can be taken from the queue, and nobody else is about to."""
+        return self._queue is not None and self._waiter is None and isinstance(self._queue[self._next], (str, bytes))
+
+    async def __anext__(self) -> str | bytes:
+        """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
+        return self._dequeue() if self._has_message() else await self._anext_by_rules()
+
+    @overload
+    async def recv(self, decode: Literal[True]) -> str: ...
+
+    @overload
+    async def recv(self, decode: Literal[False]) -> bytes: ...
+
+    @overload
+    async def recv(self, decode: bool | None = None) -> str | bytes: ...
+
+    async def recv(self, decode: bool | None = None) -> str | bytes:
+        """Return the next message.
+
+        A cancelled call loses no message. With `streaming`, the message is put together here.
+
+        Args:
+            decode: True turns bytes into str, False str into bytes; None leaves a text message str and a binary
+                one bytes.
+
+        Raises:
+            ConnectionClosed: there are no more messages.
+            ConcurrencyError: another task is receiving, or messages go to `on_messages`.
+            UnicodeDecodeError: `decode` is True, and the message is no UTF-8.
+
+        RFC 6455 §6.2.
+        """
+        if decode is None and self._has_message():
+            message: str | bytes = self._dequeue()
+            return message
+        return await self._recv_by_rules(decode)
+
+    async def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> None:
+        """Send a message.
+
+        It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
+        waits where the peer reads too slowly.
+
+        Args:
+            message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
+                asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
+                pings don't. An empty iterable sends nothing.
+            text: True sends bytes as text, False sends a str as binary.
+
+        Raises:
+            ConnectionClosed: our Close frame is out, or the connection is closed.
+            TypeError: `message` is none of these.
+            ValueError: text that can't be UTF-8.
+
+        RFC 6455 §5.4, §6.1.
+        """
+        if text is not None or not self._takes(message):
+            await self._send_by_rules(message, text)
+            return
+        self._connection.send(message)  # type: ignore[arg-type]
+        # Of a run of messages, the first has done this for the others.
+        if not self._flush_scheduled or self._connection.unsent_size > self._write_high:
+            self._push()
+        if self._write_paused:
+            await self._drain()
+
+    def _takes(self, message: Any) -> bool:
+        """Tell whether a message can be sent at once."""
+        return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
+
+    def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None:
+        """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
+
+        Args:
+            message: a str, a bytes-like object, or either prepared.
+            text: as in `send`.
+
+        Raises:
+            ConnectionClosed, TypeError, ValueError: as in `send`.
+            ConcurrencyError: a message is being sent in fragments.
+        """
+        self._connection.send(message, text=text)
+        self._push()
+
+    def send_many(self, messages: Sequence[Message]) -> None:
+        """Queue several messages in one step; as `send_nowait` for each, but all of them or none."""
+        self._connection.send_many(messages)
+        self._push()
+
+    def _push(self) -> None:
+        """See to it that what was sent goes out: at the end of this tick, or at once where it is much."""
+        if self._connection.unsent_size > self._write_high:
+            self._flush()
+            if not self._reading_paused:
+                self._regulate()
+        elif not self._flush_scheduled:
+            self._flush_scheduled = True
+            self._outbox._add(self)
+
+    def _flush(self) -> None:
+        """Hand what was sent to the transport, unless it has enough to write."""
+        if self._transport is None or self._write_paused:
+            return
+        if self._closing or self._held or self._reading_paused:
+            self._flush_by_rules()
+        elif not self._transport.is_closing():
+            data = self._connection.data_to_send()
+            if data:
+                self._transport.write(data)
+
+    def _write(self, frame: bytes) -> bool:
+        """Write a frame that was made before, if nothing waits and nothing has to be judged; else return False."""
+        connection = self._connection
+        if self._transport is None or self._write_paused or self._closing or self._transport.is_closing():
+            return False
+        if not connection._takes_frame():
+            return False
+        connection._count_sent(frame, 1)
+        self._transport.write(frame)
+        return True
+
+    def _deliver_by_rules(self, events: list[Any]) -> None:
+        raise NotImplementedError
+
+    def _on_callback_error(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _on_error(self, error: Exception) -> None:
+        raise NotImplementedError
+
+    def _anext_by_rules(self) -> Coroutine[Any, Any, str | bytes]:
+        raise NotImplementedError
+
+    def _recv_by_rules(self, decode: bool | None) -> Coroutine[Any, Any, str | bytes]:
+        raise NotImplementedError
+
+    def _send_by_rules(self, message: Any, text: bool | None) -> Coroutine[Any, Any, None]:
+        raise NotImplementedError
+
+    def _drain(self) -> Coroutine[Any, Any, None]:
+        raise NotImplementedError
+
+    def _regulate(self) -> None:
+        raise NotImplementedError
+
+    def _flush_by_rules(self) -> None:
+        raise NotImplementedError
+
+
+def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
+    """Write a frame that was made before to all channels that can take it at once.
+
+    Args:
+        channels: any.
+        frame: one whole message, not masked.
+
+    Returns:
+        How many took it, and the others.
+    """
+    others: list[_C] = []
+    count = 0
+    for channel in channels:
+        if isinstance(channel, ChannelLane) and channel._write(frame):
+            count += 1
+        else:
+            others.append(channel)
+    return count, others
+
+
+def _size_of(item: Any) -> int:
+    """Return the size of an item of the queue: in characters for text, else in bytes."""
+    return len(item) if isinstance(item, (str, bytes)) else len(item.data)
