@@ -16,7 +16,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import wscodec._http as http
-import wscodec.handshake as handshake_module
+import wscodec._client_handshake as handshake_module
 from wscodec.errors import (
     BadRequest,
     BadResponse,

@@ -19,6 +19,8 @@ from ._backend import (
 )
 from ._version import __version__
 from .connection import Connection
+from .deflate import AgreedDeflate, DeflateParameters, PerMessageDeflate
+from .deflating import DeflatingEncoder
 from .encoder import Encoder, PreparedMessage, encode, encode_many
 from .errors import (
     BadExtensions,
@@ -44,11 +46,13 @@ from .errors import (
 from .events import Close, Event, Fragment, Frame, Ping, Pong
 from .frames import FrameDecoder, encode_frame
 from .handshake import ClientHandshake, ServerHandshake
+from .inflating import InflatingDecoder
 from .messages import Decoder
 from .spec import CloseCode, Header, Opcode, Role, State
 from .stats import Stats
 
 __all__ = [
+    "AgreedDeflate",
     "BadExtensions",
     "BadRequest",
     "BadResponse",
@@ -62,6 +66,8 @@ __all__ = [
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Decoder",
+    "DeflateParameters",
+    "DeflatingEncoder",
     "Encoder",
     "Event",
     "Fragment",
@@ -70,12 +76,14 @@ __all__ = [
     "HandshakeError",
     "HeadTooBig",
     "Header",
+    "InflatingDecoder",
     "InvalidDeflate",
     "InvalidUtf8",
     "MessageTooBig",
     "MethodRefused",
     "Opcode",
     "OriginRefused",
+    "PerMessageDeflate",
     "Ping",
     "Pong",
     "PreparedMessage",

@@ -366,7 +366,7 @@ cdef class ChannelLane:
     cdef bint write(self, bytes frame) except -1:
         """Write a frame that was made before, if nothing waits and nothing has to be judged; else return False."""
         cdef ConnectionLane connection = self._connection
-        if self._transport is None or self._write_paused or self._closing or not connection.takes_frame():
+        if self._transport is None or self._write_paused or self._closing or not connection.takes_frame(frame):
             return False
         if self._transport.is_closing():
             return False

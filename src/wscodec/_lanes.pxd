@@ -16,6 +16,7 @@ cdef class DecoderLane:
 cdef class ConnectionLane:
     cdef readonly DecoderLane _decoder
     cdef readonly object _take_keys
+    cdef readonly Py_ssize_t _plain_limit
     cdef public list _controls
     cdef public object error
     cdef public object _late_pong
@@ -36,6 +37,7 @@ cdef class ConnectionLane:
     cdef int put_many(self, object messages) except -1
     cdef bytes output(self)
     cdef bytes packed(self)
-    cdef bint takes_frame(self) noexcept
+    cdef bint takes_frame(self, bytes frame) noexcept
     cdef int count(self, bytes frames, uint64_t messages) except -1
+    cdef bint is_plain(self, object message) noexcept
     cdef Py_ssize_t frame_size(self, object message)

@@ -91,15 +91,17 @@ cdef class ConnectionLane:
     Args:
         decoder: for what the peer sends.
         take_keys: returns so many masking keys, or None where frames are not masked.
+        plain_limit: the longest message that is plain when we send it, in bytes; -1 if none is.
 
     Attributes:
         unsent_size: how many bytes wait for `data_to_send`.
         error: what the peer broke, or None.
     """
 
-    def __init__(self, decoder: DecoderLane, take_keys: Callable[[int], bytes] | None) -> None:
+    def __init__(self, decoder: DecoderLane, take_keys: Callable[[int], bytes] | None, plain_limit: int) -> None:
         self._decoder = decoder
         self._take_keys = take_keys
+        self._plain_limit = plain_limit
         self._listening = self._speaking = True
         self._controls = None
         self.error = None
@@ -162,7 +164,7 @@ cdef class ConnectionLane:
 
     cdef int put(self, object message, object text) except -1:
         """Do the work of `send`."""
-        if not self._speaking or text is not None or not is_plain(message):
+        if not self._speaking or text is not None or not self.is_plain(message):
             self._send_by_rules(message, text)
             return 0
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
@@ -186,7 +188,7 @@ cdef class ConnectionLane:
             return 0
         run = list(messages)
         for message in run:
-            if not is_plain(message):
+            if not self.is_plain(message):
                 self._send_many_by_rules(run)
                 return 0
             size += self.frame_size(message)
@@ -196,6 +198,10 @@ cdef class ConnectionLane:
             self._unpacked += run
         self.unsent_size += size
         return 0
+
+    cdef bint is_plain(self, object message) noexcept:
+        """Whether a message can wait to be packed as it is."""
+        return is_plain(message) and plain_size(message) <= self._plain_limit
 
     cdef Py_ssize_t frame_size(self, object message):
         """The size of the frame that a plain message becomes, in bytes."""
@@ -251,6 +257,8 @@ cdef class ConnectionLane:
         self._messages_sent += messages
         return 0
 
-    cdef bint takes_frame(self) noexcept:
+    cdef bint takes_frame(self, bytes frame) noexcept:
         """Whether the next that is written can be a frame that was made before, not masked."""
-        return self._speaking and self.unsent_size == 0 and self._take_keys is None and self._late_pong is None
+        if not self._speaking or self.unsent_size != 0 or self._take_keys is not None or self._late_pong is not None:
+            return False
+        return PyBytes_GET_SIZE(frame) <= self._plain_limit

@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable, Sequence
 
 from ._subprotocols import check_subprotocols
+from .deflate import DeflateParameters, PerMessageDeflate
 from .errors import (
+    BadExtensions,
     BadRequest,
     BadResponse,
     BadStatus,
@@ -19,6 +21,7 @@ from .errors import (
     OriginRefused,
     VersionRefused,
 )
+from .extensions import Extension, agreed_extensions, format_extensions
 from .headers import (
     WHITESPACE,
     Headers,
@@ -69,6 +72,7 @@ def request_headers(
     *,
     origin: str | None = None,
     subprotocols: Sequence[str] = (),
+    compression: PerMessageDeflate | None = None,
     headers: HeadersLike = (),
 ) -> list[tuple[str, str]]:
     """Return the headers of the request that asks for a WebSocket.
@@ -78,6 +82,7 @@ def request_headers(
         key: see `generate_key`.
         origin: the Origin header, or None.
         subprotocols: different tokens, best first.
+        compression: to be offered, or None.
         headers: more headers. They may override Host and Authorization.
 
     Raises:
@@ -104,6 +109,8 @@ def request_headers(
     ]
     if subprotocols:
         own.append(("Sec-WebSocket-Protocol", ", ".join(check_subprotocols(subprotocols))))
+    if compression is not None:
+        own.append(("Sec-WebSocket-Extensions", format_extensions([compression.offer()])))
     # RFC 9110 §7.2: Host comes first, the user's one too.
     return sorted(own + extra, key=lambda pair: pair[0].lower() != "host")
 
@@ -154,12 +161,19 @@ def check_request(
     return key
 
 
-def response_headers(key: str, *, subprotocol: str | None = None, headers: HeadersLike = ()) -> list[tuple[str, str]]:
+def response_headers(
+    key: str,
+    *,
+    subprotocol: str | None = None,
+    extensions: Iterable[Extension] = (),
+    headers: HeadersLike = (),
+) -> list[tuple[str, str]]:
     """Return the headers of the 101 response that accepts a handshake.
 
     Args:
         key: the client's Sec-WebSocket-Key.
         subprotocol: one of those that the client offered, or None.
+        extensions: those that are accepted, as `PerMessageDeflate.accept` returns its own.
         headers: more headers, such as cookies.
 
     Raises:
@@ -171,10 +185,19 @@ def response_headers(key: str, *, subprotocol: str | None = None, headers: Heade
     own = [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept_key(key))]
     if subprotocol is not None:
         own.append(("Sec-WebSocket-Protocol", check_subprotocols([subprotocol])[0]))
+    if accepted := format_extensions(extensions):
+        own.append(("Sec-WebSocket-Extensions", accepted))
     return own + check_extra_headers(headers)
 
 
-def check_response(status: int, headers: HeadersLike, key: str, *, subprotocols: Sequence[str] = ()) -> str | None:
+def check_response(
+    status: int,
+    headers: HeadersLike,
+    key: str,
+    *,
+    subprotocols: Sequence[str] = (),
+    compression: PerMessageDeflate | None = None,
+) -> str | None:
     """Check that a response accepts our handshake.
 
     Args:
@@ -182,6 +205,7 @@ def check_response(status: int, headers: HeadersLike, key: str, *, subprotocols:
         headers: of the response.
         key: the Sec-WebSocket-Key that was sent.
         subprotocols: those that were offered.
+        compression: what was offered, or None. Its `agree` says what the response makes of it.
 
     Returns:
         the subprotocol that the server chose, or None.
@@ -189,16 +213,32 @@ def check_response(status: int, headers: HeadersLike, key: str, *, subprotocols:
     Raises:
         BadStatus: the status is not 101.
         BadResponse: the response breaks a rule, or agrees to what was not offered.
+        BadExtensions: that is about extensions.
 
     RFC 6455 §4.1.
     """
-    headers = Headers.of(headers)
+    return judge_response(status, Headers.of(headers), key, subprotocols, compression)[0]
+
+
+def judge_response(
+    status: int,
+    headers: Headers,
+    key: str,
+    subprotocols: Sequence[str],
+    compression: PerMessageDeflate | None,
+) -> tuple[str | None, DeflateParameters | None]:
+    """Do what `check_response` does, and return what is agreed on compression, too."""
     if status != 101:
         raise BadStatus(f"the server answered with status {status}", status, tuple(headers))
     try:
-        return _check_switch(headers, key, subprotocols)
+        _check_switch(headers, key)
+        agreed = _check_extensions(headers, compression)
+        return _check_subprotocol(headers, subprotocols), agreed
     except ValueError as error:
         raise BadResponse(str(error), status, tuple(headers)) from None
+    except BadExtensions as error:
+        error.headers = tuple(headers)
+        raise
 
 
 def check_no_body(headers: Headers) -> None:
@@ -288,8 +328,8 @@ def _check_origin(headers: Headers, origins: Origins | Iterable[str | None] | No
         raise OriginRefused("this origin is not allowed")
 
 
-def _check_switch(headers: Headers, key: str, subprotocols: Sequence[str]) -> str | None:
-    """Return the subprotocol of a 101 response; ValueError for a broken rule (RFC 6455 §4.1, 2 to 6)."""
+def _check_switch(headers: Headers, key: str) -> None:
+    """Raise ValueError for a 101 response that breaks a rule (RFC 6455 §4.1, 2 to 4)."""
     # Unlike a request's, a response's Upgrade is the word alone: it names what the connection becomes.
     if [value.lower() for value in parse_tokens(headers.get_all("Upgrade"))] != ["websocket"]:
         raise ValueError("Upgrade must be websocket")
@@ -298,11 +338,22 @@ def _check_switch(headers: Headers, key: str, subprotocols: Sequence[str]) -> st
     accepts = [value.strip(WHITESPACE) for value in headers.get_all("Sec-WebSocket-Accept")]
     if accepts != [accept_key(key)]:
         raise ValueError("Sec-WebSocket-Accept does not answer our key")
-    if "Sec-WebSocket-Extensions" in headers:
-        raise ValueError("the server uses an extension that was not offered")
     # RFC 9112 §6.3: a 101 ends with its blank line. Who reads a body there reads our frames otherwise.
     if _has_body(headers):
         raise ValueError("a 101 response has no body")
+
+
+def _check_extensions(headers: Headers, compression: PerMessageDeflate | None) -> DeflateParameters | None:
+    """Return what a 101 response makes of our offer; ValueError or BadExtensions where it may not (§4.1, 5)."""
+    if "Sec-WebSocket-Extensions" not in headers:
+        return None
+    if compression is None:
+        raise BadExtensions("the server uses an extension that was not offered", 101)
+    return compression.agree(agreed_extensions(headers))
+
+
+def _check_subprotocol(headers: Headers, subprotocols: Sequence[str]) -> str | None:
+    """Return the subprotocol of a 101 response; ValueError where it was not offered (RFC 6455 §4.1, 6)."""
     chosen = headers.get_all("Sec-WebSocket-Protocol")
     if not chosen:
         return None

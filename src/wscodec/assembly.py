@@ -5,17 +5,34 @@ Floor 3.
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from ._backend import Utf8Validator, decode_utf8
 from .errors import InvalidUtf8
 from .events import Event, Fragment
 from .spec import Opcode
 
-__all__ = ["StreamedMessage", "WholeMessage"]
+__all__ = ["Assembly", "StreamedMessage", "WholeMessage"]
 
 
 # Pieces smaller than this are put together at once: each as an object of its own would take a multiple of its size.
 _SMALL = 4096
 _BLOCK = 65536
+
+
+class Assembly(Protocol):
+    """A message under assembly.
+
+    Attributes:
+        fragments: how many frames there were so far; counted by the caller.
+        size: of what arrived, in bytes; counted by the caller.
+    """
+
+    fragments: int
+    size: int
+
+    def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
+        """Take the next piece of payload and append what there is to be told to `events`."""
 
 
 class WholeMessage:

@@ -15,7 +15,16 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from .errors import InvalidDeflate, MessageTooBig
 
-__all__ = ["Deflater", "Engine", "FreshInflater", "Inflater", "Setting", "SharedDeflater", "default_engine"]
+__all__ = [
+    "Deflater",
+    "Engine",
+    "FreshInflater",
+    "Inflater",
+    "Setting",
+    "SharedDeflater",
+    "default_engine",
+    "engine_name",
+]
 
 
 class Engine(Protocol):
@@ -41,6 +50,14 @@ def default_engine() -> Engine:
     except ImportError:
         return zlib
     return zlib_ng  # type: ignore[no-any-return,unused-ignore]
+
+
+def engine_name() -> str:
+    """Return the name and the version of the library behind `default_engine`."""
+    engine: Any = default_engine()
+    if engine is zlib:
+        return f"zlib {zlib.ZLIB_RUNTIME_VERSION}"
+    return f"zlib-ng {getattr(engine, 'ZLIBNG_RUNTIME_VERSION', None) or getattr(engine, 'ZLIB_RUNTIME_VERSION', '')}"
 
 
 class Setting(NamedTuple):
@@ -77,13 +94,16 @@ class Deflater:
     Args:
         setting: of the compressor, which is made when the first message needs it.
         threshold: shorter messages are not worth it; in bytes.
+
+    Attributes:
+        setting, threshold: as they were given.
     """
 
-    __slots__ = ("_compressor", "_setting", "_threshold")
+    __slots__ = ("_compressor", "setting", "threshold")
 
     def __init__(self, setting: Setting, threshold: int) -> None:
-        self._setting = setting
-        self._threshold = threshold
+        self.setting = setting
+        self.threshold = threshold
         self._compressor: Any = None
 
     def deflate(self, message: bytes | memoryview) -> bytes | None:
@@ -98,7 +118,7 @@ class Deflater:
 
         RFC 7692 §7.2.1.
         """
-        if len(message) < self._threshold:
+        if len(message) < self.threshold:
             return None
         # It is put back when all went well. What an exception left half done must never go into another message.
         compressor = self._take()
@@ -135,15 +155,19 @@ class Deflater:
         if self._compressor is not None:
             self._unsay(self._compressor)
 
+    def release(self) -> None:
+        """Drop the compressor: nothing more will be sent."""
+        self._compressor = None
+
     def _take(self) -> Any:
         compressor, self._compressor = self._compressor, None
-        return self._setting.compressor() if compressor is None else compressor
+        return self.setting.compressor() if compressor is None else compressor
 
     def _put_back(self, compressor: Any) -> None:
         self._compressor = compressor
 
     def _flush(self, compressor: Any) -> bytes:
-        flushed: bytes = compressor.flush(self._setting.engine.Z_SYNC_FLUSH)
+        flushed: bytes = compressor.flush(self.setting.engine.Z_SYNC_FLUSH)
         return flushed
 
     def _unsay(self, compressor: Any) -> None:
@@ -151,7 +175,7 @@ class Deflater:
 
         Nor then to what was said before; but a copy of the compressor, which could, costs as much as a new one.
         """
-        compressor.flush(self._setting.engine.Z_FULL_FLUSH)
+        compressor.flush(self.setting.engine.Z_FULL_FLUSH)
 
 
 class _Idle(threading.local):
@@ -175,14 +199,14 @@ class SharedDeflater(Deflater):
     __slots__ = ()
 
     def _take(self) -> Any:
-        compressor = _idle.compressors.pop(self._setting, None)
-        return self._setting.compressor() if compressor is None else compressor
+        compressor = _idle.compressors.pop(self.setting, None)
+        return self.setting.compressor() if compressor is None else compressor
 
     def _put_back(self, compressor: Any) -> None:
-        _idle.compressors[self._setting] = compressor
+        _idle.compressors[self.setting] = compressor
 
     def _flush(self, compressor: Any) -> bytes:
-        flushed: bytes = compressor.flush(self._setting.engine.Z_FULL_FLUSH)
+        flushed: bytes = compressor.flush(self.setting.engine.Z_FULL_FLUSH)
         return flushed
 
     def _unsay(self, compressor: Any) -> None:
@@ -259,6 +283,10 @@ class Inflater:
         if fin:
             self._ends = 0
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def release(self) -> None:
+        """Drop the decompressor: nothing more will be received."""
+        self._stream = None
 
     def _take_steps(self, data: memoryview, limit: int, pieces: list[bytes]) -> tuple[memoryview, int]:
         """Inflate all steps but the last one; return that and what is left of the limit."""

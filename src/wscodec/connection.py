@@ -9,13 +9,17 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 from ._backend import ConnectionLane
 from ._typing import Buffer, Message
 from .control import close_event, close_payload
+from .deflate import AgreedDeflate
+from .deflating import DeflatingEncoder
 from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Fragment, Ping
+from .inflating import InflatingDecoder
 from .keys import take_keys
 from .messages import Decoder
 from .spec import (
@@ -34,12 +38,23 @@ __all__ = ["Connection"]
 _PONG_LIMIT = 1 << 14
 
 
+class _Limits(TypedDict):
+    """What both kinds of decoder take."""
+
+    max_size: int | None
+    max_frame_size: int | None
+    max_fragments: int | None
+    streaming: bool
+
+
 class Connection(ConnectionLane):
     """One side of a WebSocket connection.
 
     Args:
         role: ours.
-        max_size, max_frame_size, max_fragments, streaming: as `Decoder` takes them.
+        max_size, max_frame_size, max_fragments, streaming: as `Decoder` takes them; with compression, as
+            `InflatingDecoder` does.
+        compression: what the opening handshake agreed on, or None.
 
     Attributes:
         close_received: the peer's Close frame, or None.
@@ -61,16 +76,18 @@ class Connection(ConnectionLane):
         max_frame_size: int | None = None,
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         streaming: bool = False,
+        compression: AgreedDeflate | None = None,
     ) -> None:
-        decoder = Decoder(
-            role,
-            max_size=max_size,
-            max_frame_size=max_frame_size,
-            max_fragments=max_fragments,
-            streaming=streaming,
+        limits = _Limits(
+            max_size=max_size, max_frame_size=max_frame_size, max_fragments=max_fragments, streaming=streaming
         )
-        super().__init__(decoder, take_keys if role is Role.CLIENT else None)
-        self._encoder = Encoder(role)
+        if compression is None:
+            decoder, encoder = Decoder(role, **limits), Encoder(role)
+        else:
+            decoder = InflatingDecoder(role, compression.inflater(role), **limits)
+            encoder = DeflatingEncoder(role, compression.deflater(role))
+        super().__init__(decoder, take_keys if role is Role.CLIENT else None, encoder.plain_limit)
+        self._encoder: Encoder = encoder
         self._failure: Close | None = None
         self._eof = False
         self.close_received: Close | None = None
@@ -126,7 +143,9 @@ class Connection(ConnectionLane):
     def eof(self) -> None:
         """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
         self._eof = True
-        self._listening = self._speaking = False
+        self._stop_listening()
+        self._speaking = False
+        self._encoder.release()
 
     def send_fragment(self, data: Message, *, fin: bool) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
@@ -175,7 +194,7 @@ class Connection(ConnectionLane):
         if not self._listening:
             return
         self._failure = failure
-        self._listening = False
+        self._stop_listening()
         if self.close_sent is None:
             self._owed = failure
 
@@ -231,6 +250,12 @@ class Connection(ConnectionLane):
         """Take it that our Close frame is out."""
         self.close_sent = close
         self._speaking = False
+        self._encoder.release()
+
+    def _stop_listening(self) -> None:
+        """Take nothing more from the peer."""
+        self._listening = False
+        self._decoder.release()
 
     def _end(self) -> Close | None:
         """Return the code and reason that the connection ended with, if it did."""
@@ -246,7 +271,7 @@ class Connection(ConnectionLane):
                 self._answer_ping(event)
             elif isinstance(event, Close):
                 self.close_received = event
-                self._listening = False
+                self._stop_listening()
                 if self.close_sent is None:
                     self._owed = event
 

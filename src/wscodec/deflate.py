@@ -5,11 +5,12 @@ Floor 3.
 
 from __future__ import annotations
 
+import functools
 import re
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from .compression import Deflater, Engine, FreshInflater, Inflater, Setting, SharedDeflater, default_engine
 from .errors import BadExtensions
@@ -17,7 +18,7 @@ from .extensions import Extension
 from .frames import is_server
 from .spec import Role
 
-__all__ = ["DeflateParameters", "PerMessageDeflate"]
+__all__ = ["AgreedDeflate", "DeflateParameters", "PerMessageDeflate"]
 
 NAME: Final = "permessage-deflate"
 
@@ -228,7 +229,35 @@ class PerMessageDeflate:
         return default_engine() if self.engine is None else self.engine
 
     def _setting(self, window_bits: int) -> Setting:
-        return Setting(self._engine(), window_bits, self.level, self.mem_level)
+        engine: Any = self._engine()  # a module, hence hashable
+        return _shared_setting(engine, window_bits, self.level, self.mem_level)
+
+
+@functools.lru_cache
+def _shared_setting(engine: Any, window_bits: int, level: int, mem_level: int) -> Setting:
+    """Return the one setting of all connections that compress alike."""
+    return Setting(engine, window_bits, level, mem_level)
+
+
+@dataclass(frozen=True, slots=True)
+class AgreedDeflate:
+    """permessage-deflate as a handshake agreed on it: what a `Connection` needs to know.
+
+    Attributes:
+        wanted: how we want it.
+        parameters: what the two sides agreed on.
+    """
+
+    wanted: PerMessageDeflate
+    parameters: DeflateParameters
+
+    def deflater(self, role: Role) -> Deflater:
+        """Return what deflates the messages that we, being `role`, send on one connection."""
+        return self.wanted.deflater(role, self.parameters)
+
+    def inflater(self, role: Role) -> Inflater:
+        """Return what inflates the messages that we, being `role`, receive on one connection."""
+        return self.wanted.inflater(role, self.parameters)
 
 
 # The parameters of an offer or an answer by name: the bits, or None where there is no value.

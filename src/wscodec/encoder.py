@@ -5,7 +5,9 @@ Floor 3.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from typing import Any
 
 from ._backend import is_valid_utf8, pack_messages
 from ._buffers import flat_view
@@ -24,20 +26,31 @@ class PreparedMessage:
 
     A client's frame has a masking key of its own every time (§5.3), so there it is encoded again.
 
+    Where permessage-deflate was agreed on, it is compressed once for all those that compress alike.
+
     Args:
         message, text: as `Encoder.encode` takes them.
+        compress: False has it sent uncompressed on every connection.
+
+    Attributes:
+        frame: the message as a server's frame, not compressed.
+        message, text, compress: as they were given, the bytes of a buffer copied.
+        deflated: the message as servers' compressed frames, by what compresses them alike; None for those that
+            would have grown. It is filled as it is needed.
 
     Raises:
         TypeError, ValueError: as `Encoder.encode` does.
     """
 
-    __slots__ = ("_message", "_text", "frame")
+    __slots__ = ("compress", "deflated", "frame", "message", "text")
 
-    def __init__(self, message: Message, *, text: bool | None = None) -> None:
+    def __init__(self, message: Message, *, text: bool | None = None, compress: bool = True) -> None:
         if not isinstance(message, str):
             message = bytes(flat_view(message))  # what changes later was not prepared
-        self._message = message
-        self._text = text
+        self.message = message
+        self.text = text
+        self.compress = compress
+        self.deflated: dict[Any, bytes | None] = {}
         self.frame: bytes = _server_encoder.encode(message, text=text)
 
 
@@ -56,6 +69,14 @@ class Encoder:
     def __init__(self, role: Role) -> None:
         self._masked = not is_server(role)
         self.fragments_of: Opcode | None = None
+
+    @property
+    def plain_limit(self) -> int:
+        """The longest message that is sent as it is, whatever it says, in bytes."""
+        return sys.maxsize
+
+    def release(self) -> None:
+        """Let go of what only more messages would need: none will come."""
 
     def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
         """Encode one message as one frame.
@@ -79,7 +100,7 @@ class Encoder:
             return self._again(message) if self._masked else message.frame
         if text is None or text is isinstance(message, str):
             return pack_messages((message,), take_key() if self._masked else None)
-        return self._frame(*_as_kind(message, text))
+        return self._frame(*as_kind(message, text))
 
     def encode_many(self, messages: Sequence[Message]) -> bytes:
         """Encode a burst of messages, one frame each, for one write.
@@ -120,11 +141,11 @@ class Encoder:
 
         RFC 6455 §5.4.
         """
-        kind, payload = _payload_of(data)
+        kind, payload = payload_of(data)
         begun = self.fragments_of
         if begun is not None and begun is not kind:
             raise TypeError(f"a {begun.name.lower()} message can't go on with {type(data).__name__!r}")
-        frame = self._frame(kind if begun is None else Opcode.CONTINUATION, payload, fin)
+        frame = self._part(kind if begun is None else Opcode.CONTINUATION, payload, fin)
         self.fragments_of = None if fin else kind
         return frame
 
@@ -154,17 +175,21 @@ class Encoder:
         return self._frame(Opcode.CLOSE, close_payload(code, reason))
 
     def _again(self, prepared: PreparedMessage) -> bytes:
-        return self.encode(prepared._message, text=prepared._text)
+        return self.encode(prepared.message, text=prepared.text)
 
-    def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True) -> bytes:
-        return encode_frame(opcode, payload, fin=fin, masking_key=take_key() if self._masked else None)
+    def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
+        """Return a part of a message as a frame."""
+        return self._frame(opcode, payload, fin)
+
+    def _frame(self, opcode: Opcode, payload: Buffer, fin: bool = True, *, rsv1: bool = False) -> bytes:
+        return encode_frame(opcode, payload, fin=fin, rsv1=rsv1, masking_key=take_key() if self._masked else None)
 
     def _check_free(self) -> None:
         if self.fragments_of is not None:
             raise ConcurrencyError("a message is being sent in fragments")
 
 
-def _payload_of(data: Message) -> tuple[Opcode, Buffer]:
+def payload_of(data: Message) -> tuple[Opcode, Buffer]:
     """Return the opcode and the payload of a message or of a part of one."""
     if isinstance(data, str):
         return Opcode.TEXT, data.encode()
@@ -175,9 +200,9 @@ def _payload_of(data: Message) -> tuple[Opcode, Buffer]:
     return Opcode.BINARY, data
 
 
-def _as_kind(message: Message, text: bool) -> tuple[Opcode, Buffer]:
+def as_kind(message: Message, text: bool) -> tuple[Opcode, Buffer]:
     """Return the opcode that `text` asks for and the payload."""
-    _, payload = _payload_of(message)
+    _, payload = payload_of(message)
     if not text:
         return Opcode.BINARY, payload
     if not is_valid_utf8(payload):

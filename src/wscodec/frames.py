@@ -299,17 +299,17 @@ def is_server(role: Role) -> bool:
 
 
 # What no payload can go beyond, so that "no limit" needs no case of its own.
-_NO_LIMIT = sys.maxsize
+NO_LIMIT = sys.maxsize
 
 
 def check_limit(name: str, limit: int | None) -> int:
     """Return a limit in bytes or in pieces, where None is none; ValueError or TypeError for what can't be one."""
     if limit is None:
-        return _NO_LIMIT
+        return NO_LIMIT
     limit = operator.index(limit)
     if limit < 0:
         raise ValueError(f"{name} is negative: {limit}")
-    return min(limit, _NO_LIMIT)
+    return min(limit, NO_LIMIT)
 
 
 def copy_of(error: ProtocolError) -> ProtocolError:

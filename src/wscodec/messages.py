@@ -10,7 +10,7 @@ from __future__ import annotations
 from ._backend import DecoderLane, take_frame, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer
-from .assembly import StreamedMessage, WholeMessage
+from .assembly import Assembly, StreamedMessage, WholeMessage
 from .control import check_close_payload, control_event
 from .errors import ProtocolError, TooManyFragments
 from .events import Event
@@ -32,6 +32,7 @@ from .spec import (
     FIN,
     LENGTH,
     OPCODE,
+    RSV1,
     Header,
     Opcode,
     Role,
@@ -95,10 +96,14 @@ class Decoder(DecoderLane):
         super().__init__(is_server(role), min(self._max_size, self._max_frame_size) if plain else -1)
         self._reader = FrameReader()
         self._header: Header | None = None
-        self._message: WholeMessage | StreamedMessage | None = None
+        self._message: Assembly | None = None
         self._control = b""
         self._closed = False
         self._failure: ProtocolError | None = None
+
+    def release(self) -> None:
+        """Let go of what only more input would need, such as a message that is not whole: none will come."""
+        self._message = None
 
     def _feed_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         """Go on from `position`, where a frame begins or goes on, and append to `events`; raises as `feed` does."""
@@ -113,7 +118,7 @@ class Decoder(DecoderLane):
                     self._feed(view, position, events)
         except ProtocolError as error:
             self._failure = copy_of(error)
-            self._message = None
+            self.release()
             self._between = False
             error.events = events
             raise
@@ -147,7 +152,7 @@ class Decoder(DecoderLane):
             check_close_length(first, len(payload))
             self._end_control(first & OPCODE, payload, events)
         else:
-            self._begin(first & OPCODE)
+            self._begin(first & OPCODE, first & RSV1 != 0)
             self._take_data(payload, True, first & FIN != 0, events)
 
     def _take_piece(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
@@ -158,7 +163,7 @@ class Decoder(DecoderLane):
             self._header, position = self._reader.read_header(head, position)
             if self._header is None:
                 return position
-            self._begin(self._header.opcode)
+            self._begin(self._header.opcode, self._header.rsv1)
         piece = self._reader.read_payload(data, position)
         done = not self._reader.remaining
         if self._header.opcode & CONTROL:
@@ -175,6 +180,10 @@ class Decoder(DecoderLane):
         size = 0 if self._message is None else self._message.size
         return min(self._max_frame_size, self._max_size - size)
 
+    def _limit_of(self, first: int) -> int:
+        """Return the longest payload that the data frame may have that begins with the byte `first` (§10.4)."""
+        return self._limit()
+
     def _check(self, head: bytes) -> None:
         """Judge a header, or what there is of it, in the order of its bytes."""
         first = head[0]
@@ -186,7 +195,7 @@ class Decoder(DecoderLane):
             check_control_length(first, head[1] & LENGTH)
             check_close_length(first, head[1] & LENGTH)
         else:
-            check_length(head, self._limit())
+            check_length(head, self._limit_of(first))
 
     def _check_first(self, first: int) -> None:
         """Judge the first byte of a header."""
@@ -205,13 +214,17 @@ class Decoder(DecoderLane):
         if fragments >= self._max_fragments:
             raise TooManyFragments(f"a message has more than {self._max_fragments} fragments")
 
-    def _begin(self, opcode: int) -> None:
+    def _begin(self, opcode: int, rsv1: bool) -> None:
         """Count a data frame, which may begin a message."""
         if opcode & CONTROL:
             return
         if self._message is None:
-            self._message = self._assembler(opcode)
+            self._message = self._assemble(opcode, rsv1)
         self._message.fragments += 1
+
+    def _assemble(self, opcode: int, rsv1: bool) -> Assembly:
+        """Return a message that begins with a frame like that, which is judged already."""
+        return self._assembler(opcode)
 
     def _take_data(self, piece: bytes, done: bool, fin: bool, events: list[Event]) -> None:
         """Add a piece of payload to its message."""

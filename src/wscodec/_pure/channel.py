@@ -300,7 +300,7 @@ class ChannelLane:
         connection = self._connection
         if self._transport is None or self._write_paused or self._closing or self._transport.is_closing():
             return False
-        if not connection._takes_frame():
+        if not connection._takes_frame(frame):
             return False
         connection._count_sent(frame, 1)
         self._transport.write(frame)

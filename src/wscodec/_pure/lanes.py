@@ -90,6 +90,7 @@ class ConnectionLane:
     Args:
         decoder: for what the peer sends.
         take_keys: returns so many masking keys, or None where frames are not masked.
+        plain_limit: the longest message that is plain when we send it, in bytes; -1 if none is.
 
     Attributes:
         unsent_size: how many bytes wait for `data_to_send`.
@@ -108,6 +109,7 @@ class ConnectionLane:
         "_messages_sent",
         "_output",
         "_owed",
+        "_plain_limit",
         "_speaking",
         "_take_keys",
         "_unpacked",
@@ -115,9 +117,10 @@ class ConnectionLane:
         "unsent_size",
     )
 
-    def __init__(self, decoder: DecoderLane, take_keys: Callable[[int], bytes] | None) -> None:
+    def __init__(self, decoder: DecoderLane, take_keys: Callable[[int], bytes] | None, plain_limit: int) -> None:
         self._decoder = decoder
         self._take_keys = take_keys
+        self._plain_limit = plain_limit
         self._listening = self._speaking = True
         self._bytes_received = self._bytes_sent = 0
         self._frames_sent = 0
@@ -175,7 +178,7 @@ class ConnectionLane:
             ConnectionClosed: our Close frame is out, or the connection is closed.
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
-        if not self._speaking or text is not None or not is_plain(message):
+        if not self._speaking or text is not None or not is_plain(message) or len(message) > self._plain_limit:
             self._send_by_rules(message, text)
             return
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
@@ -191,7 +194,7 @@ class ConnectionLane:
             self._send_many_by_rules(messages)
             return
         run = list(messages)
-        if not all(map(is_plain, run)):
+        if not all(is_plain(message) and len(message) <= self._plain_limit for message in run):
             self._send_many_by_rules(run)
             return
         if self._unpacked is None:
@@ -249,9 +252,11 @@ class ConnectionLane:
         self._frames_sent += messages
         self._messages_sent += messages
 
-    def _takes_frame(self) -> bool:
+    def _takes_frame(self, frame: bytes) -> bool:
         """Tell whether the next that is written can be a frame that was made before, not masked."""
-        return self._speaking and self.unsent_size == 0 and self._take_keys is None and self._late_pong is None
+        if not self._speaking or self.unsent_size or self._take_keys is not None or self._late_pong is not None:
+            return False
+        return len(frame) <= self._plain_limit
 
     def _receive_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         raise NotImplementedError

@@ -13,6 +13,7 @@ from http import HTTPStatus
 from types import EllipsisType
 from typing import TYPE_CHECKING, cast
 
+from ..deflate import PerMessageDeflate
 from ..errors import HandshakeError
 from ..handshake import Origins, Request, Response, ServerHandshake
 from ._options import end_output, set_nodelay
@@ -32,12 +33,18 @@ class Admission:
     subprotocols: Sequence[str] | None
     select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None
     process_request: Callable[[ServerConnection, Request], Response | Awaitable[Response | None] | None] | None
+    compression: PerMessageDeflate | None
     server_header: str | None
     open_timeout: float | None
 
     def handshake(self) -> ServerHandshake:
         """Return a handshake to begin; TypeError or ValueError where a setting can't be sent or matched."""
-        return ServerHandshake(origins=self.origins, subprotocols=self.subprotocols, server_header=self.server_header)
+        return ServerHandshake(
+            origins=self.origins,
+            subprotocols=self.subprotocols,
+            compression=self.compression,
+            server_header=self.server_header,
+        )
 
 
 class Accepting(asyncio.Protocol):
@@ -231,7 +238,7 @@ class Accepting(asyncio.Protocol):
         """Return the connection that this handshake is for."""
         if self._ws is None:
             assert self._transport is not None
-            self._ws = ServerConnection(self._transport, self._server.options)
+            self._ws = ServerConnection(self._transport, self._server.options, self._handshake.compression)
             self._ws._head = self._handshake.head
         return self._ws
 

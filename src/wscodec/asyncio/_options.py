@@ -18,11 +18,13 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from .._backend import Outbox
 from ..connection import Connection
+from ..deflate import PerMessageDeflate
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 from ._rounds import Rounds
 
-__all__ = ["LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
+__all__ = ["CompressionLike", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
 
+CompressionLike: TypeAlias = "PerMessageDeflate | str | None"
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 T = TypeVar("T")
 
@@ -42,6 +44,7 @@ class Options:
     write_high: int = 32768
     write_low: int = 8192
     streaming: bool = False
+    compression: PerMessageDeflate | None = None
     on_messages: Callable[[Any, list[Any]], object] | None = None
     on_open: Callable[[Any], object] | None = None
     on_close: Callable[[Any], object] | None = None
@@ -54,18 +57,16 @@ class Options:
         logger: LoggerLike,
         max_queue: int | tuple[int, int] | None,
         write_limit: int | tuple[int, int],
-        compression: str | None,
+        compression: CompressionLike,
         **settings: Any,
     ) -> Options:
         """Return the settings for these arguments of `serve` and `connect`.
 
         Raises:
             ValueError: a limit is negative, a low mark is above its high mark, a time is not above 0, or
-                `compression` is asked for.
+                there is no such `compression`.
             TypeError: a limit is not a number.
         """
-        if compression is not None:
-            raise ValueError("there is no compression: leave it None")
         for name in ("ping_interval", "ping_timeout", "close_timeout"):
             if settings[name] is not None and not settings[name] > 0:
                 raise ValueError(f"{name} is a number of seconds above 0 or None, not {settings[name]!r}")
@@ -79,9 +80,19 @@ class Options:
             queue_low=queue_low,
             write_high=write_high,
             write_low=write_low,
+            compression=_compression(compression),
             rounds=Rounds(_step(settings["ping_interval"], settings["ping_timeout"])),
             **settings,
         )
+
+
+def _compression(compression: CompressionLike) -> PerMessageDeflate | None:
+    """Return what `compression` means; ValueError where it means nothing."""
+    if compression is None or isinstance(compression, PerMessageDeflate):
+        return compression
+    if compression == "deflate":
+        return PerMessageDeflate()
+    raise ValueError(f'compression is "deflate", a PerMessageDeflate or None, not {compression!r}')
 
 
 def _marks(name: str, limit: int | tuple[int, int]) -> tuple[int, int]:

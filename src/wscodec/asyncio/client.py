@@ -17,7 +17,7 @@ from ..handshake import ClientHandshake
 from ..headers import HeadersLike
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE
 from ..uri import WebSocketURI, parse_uri
-from ._options import LoggerLike, Opening, Options, closing_code, set_nodelay
+from ._options import CompressionLike, LoggerLike, Opening, Options, closing_code, set_nodelay
 from .connection import ClientConnection
 
 __all__ = ["connect", "unix_connect"]
@@ -102,7 +102,7 @@ class Connecting(asyncio.Protocol):
     def _open(self) -> None:
         transport = self._transport
         assert transport is not None
-        ws = ClientConnection(transport, self._options)
+        ws = ClientConnection(transport, self._options, self._handshake.compression)
         ws.response = self._handshake.response
         ws.subprotocol = self._handshake.subprotocol
         self._transport = None
@@ -117,13 +117,15 @@ class Connecting(asyncio.Protocol):
 class connect(Opening[ClientConnection]):
     """Connect to a WebSocket server: `ws = await connect(uri)`, or `async with connect(uri) as ws`.
 
-    There is no compression (`compression` is None), there are no proxies (`proxy` is None), and redirects and
-    reconnecting (`async for ws in connect(...)`) are not supported.
+    There are no proxies (`proxy` is None), and redirects and reconnecting (`async for ws in connect(...)`) are not
+    supported.
 
     Args:
         uri: such as "wss://example.com/chat". A user name and password in it are sent as Basic authentication.
         origin: the Origin header, or None.
         subprotocols: what we speak, best first.
+        compression: "deflate" offers permessage-deflate with the defaults of `PerMessageDeflate`; one of those is
+            offered as it says; None offers nothing.
         additional_headers: more headers for the request.
         user_agent_header: the User-Agent header, or None.
         on_messages, on_open, on_close: callbacks in place of `recv`, as `serve` takes them.
@@ -148,7 +150,7 @@ class connect(Opening[ClientConnection]):
         *,
         origin: str | None = None,
         subprotocols: Sequence[str] | None = None,
-        compression: str | None = None,
+        compression: CompressionLike = "deflate",
         additional_headers: HeadersLike | None = None,
         user_agent_header: str | None = "wscodec",
         proxy: str | None = None,
@@ -172,18 +174,19 @@ class connect(Opening[ClientConnection]):
         if proxy is not None:
             raise ValueError("there are no proxies: leave it None")
         self._uri = uri
-        self._handshake_settings: dict[str, Any] = {
-            "origin": origin,
-            "subprotocols": subprotocols,
-            "headers": additional_headers or (),
-            "user_agent": user_agent_header,
-        }
         self._options = Options.of(
             logger or logging.getLogger("wscodec.client"), max_queue, write_limit, compression,
             ping_interval=ping_interval, ping_timeout=ping_timeout, close_timeout=close_timeout,
             max_size=max_size, max_fragments=max_fragments, streaming=streaming,
             on_messages=on_messages, on_open=on_open, on_close=on_close,
         )  # fmt: skip
+        self._handshake_settings: dict[str, Any] = {
+            "origin": origin,
+            "subprotocols": subprotocols,
+            "compression": self._options.compression,
+            "headers": additional_headers or (),
+            "user_agent": user_agent_header,
+        }
         self._open_timeout = open_timeout
         self._ssl = ssl
         self._server_hostname = server_hostname

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Protocol
 
 from .._http import parse_request
+from ..deflate import AgreedDeflate
 from ..errors import ConnectionClosed
 from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
@@ -70,8 +71,8 @@ class WebSocket(MessageChannel):
         "subprotocol",
     )
 
-    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
-        super().__init__(transport, options)
+    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+        super().__init__(transport, options, compression)
         self._head = b""
         self._request: Request | None = None
         self.response: Response | None = None

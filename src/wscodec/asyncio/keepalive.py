@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Sequence
 
 from .._typing import Buffer
+from ..deflate import AgreedDeflate
 from ..errors import ConcurrencyError
 from ..events import Close as CloseEvent
 from ..events import Event, Ping, Pong
@@ -34,8 +35,8 @@ class LiveChannel(Channel):
 
     __slots__ = ("_backlog", "_own_ping", "_pinged_at", "_pings", "latency")
 
-    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
-        super().__init__(transport, options)
+    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+        super().__init__(transport, options, compression)
         self._pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
         self._own_ping: tuple[bytes, float] | None = None
         self._pinged_at: float | None = None

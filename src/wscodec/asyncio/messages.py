@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from typing import Self
 
 from .._typing import Message, Parts
+from ..deflate import AgreedDeflate
 from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
@@ -27,8 +28,8 @@ class MessageChannel(LiveChannel):
 
     _sending: asyncio.Lock | None
 
-    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
-        super().__init__(transport, options)
+    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+        super().__init__(transport, options, compression)
         self._parts: list[str | bytes] | None = None
         self._in_parts = False
 

@@ -19,7 +19,7 @@ from ..errors import ConnectionClosed
 from ..handshake import Origins, Request, Response
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, State
 from ._accepting import Accepting, Admission
-from ._options import LoggerLike, Opening, Options
+from ._options import CompressionLike, LoggerLike, Opening, Options
 from .connection import ServerConnection
 
 __all__ = ["Server", "serve", "unix_serve"]
@@ -190,8 +190,8 @@ class Server:
 class serve(Opening[Server]):
     """Start a WebSocket server: `server = await serve(...)`, or `async with serve(...) as server`.
 
-    Either `handler` or `on_messages` says what to do with a connection. There is no compression, and no hook on
-    the 101 response.
+    Either `handler` or `on_messages` says what to do with a connection. There is no hook on the 101
+    response.
 
     Args:
         handler: a coroutine function, run in a task of its own for each connection. Where it returns, the
@@ -203,6 +203,8 @@ class serve(Opening[Server]):
         origins: who may connect: a collection of origins, with None for clients that send none; None for anyone.
         subprotocols: what we speak, best first.
         select_subprotocol: called as `select_subprotocol(ws, offered)`, chooses from the client's offers instead.
+        compression: "deflate" accepts permessage-deflate where a client offers it, with the defaults of
+            `PerMessageDeflate`; one of those has it as it says; None refuses it.
         process_request: called as `process_request(ws, request)`, or awaited, on each request, be it a WebSocket
             handshake or not; a Response, such as from `ws.respond`, is the answer, None goes on.
         server_header: the Server header, or None.
@@ -235,7 +237,7 @@ class serve(Opening[Server]):
         origins: Origins | Iterable[str | None] | None = None,
         subprotocols: Sequence[str] | None = None,
         select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None = None,
-        compression: str | None = None,
+        compression: CompressionLike = "deflate",
         process_request: (
             Callable[[ServerConnection, Request], Response | Awaitable[Response | None] | None] | None
         ) = None,
@@ -263,7 +265,7 @@ class serve(Opening[Server]):
         )  # fmt: skip
         self._admission = Admission(
             None if origins is None else Origins.of(origins), subprotocols, select_subprotocol,
-            process_request, server_header, open_timeout,
+            process_request, self._options.compression, server_header, open_timeout,
         )  # fmt: skip
         self._admission.handshake()  # to complain now about what can't be sent
         self._unix = kwargs.pop("unix", False)

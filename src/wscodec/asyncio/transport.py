@@ -14,6 +14,7 @@ from typing import ClassVar, TypeAlias
 
 from .._backend import ChannelLane
 from ..connection import Connection
+from ..deflate import AgreedDeflate
 from ..events import Event, Fragment
 from ..spec import QUEUE_SIZE, Role, State
 from ._options import Options, end_output
@@ -41,12 +42,13 @@ class Channel(ChannelLane, asyncio.Protocol):
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
 
-    def __init__(self, transport: asyncio.Transport, options: Options) -> None:
+    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
         connection = Connection(
             self._role,
             max_size=options.max_size,
             max_fragments=options.max_fragments,
             streaming=options.streaming,
+            compression=compression,
         )
         super().__init__(
             transport,

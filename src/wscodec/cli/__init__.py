@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import wscodec
+from wscodec.compression import engine_name
 
 from . import connect, loop, serve
 
@@ -57,7 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="python -m wscodec", description="Tools for WebSocket connections.")
-    parser.add_argument("--version", action="store_true", help="print the version, the backend and the kernels")
+    parser.add_argument(
+        "--version", action="store_true", help="print the version and what it runs on"
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.configure(commands.add_parser(name, help=command.HELP, description=command.HELP))
@@ -70,6 +73,7 @@ def _version() -> str:
     facts = {
         "backend": wscodec.backend,
         "kernels": f"{best} (over {', '.join(others)})" if others else best,
+        "deflate": engine_name(),
         "Python": f"{platform.python_version()} ({platform.python_implementation()})",
         "uvloop": "yes" if loop.has_uvloop() else "no",
     }

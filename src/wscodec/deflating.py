@@ -1,0 +1,106 @@
+"""Messages sent where permessage-deflate was agreed on: those for which it pays are compressed (RFC 7692 §6.1, §7.2.1).
+
+Floor 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ._buffers import flat_view
+from ._typing import Buffer, Message
+from .compression import Deflater, SharedDeflater
+from .encoder import Encoder, PreparedMessage, as_kind, payload_of
+from .frames import encode_frame
+from .spec import Opcode, Role
+
+__all__ = ["DeflatingEncoder"]
+
+
+class DeflatingEncoder(Encoder):
+    """An encoder that compresses the messages for which the deflater finds it worth it.
+
+    Args:
+        role: ours, as `Encoder` takes it.
+        deflater: deflates the messages, in their order. What was encoded has to be sent, and in that order, too.
+    """
+
+    __slots__ = ("_deflater",)
+
+    def __init__(self, role: Role, deflater: Deflater) -> None:
+        super().__init__(role)
+        self._deflater = deflater
+
+    @property
+    def plain_limit(self) -> int:
+        """The longest message that is sent as it is, whatever it says, in bytes; -1 if none is."""
+        return self._deflater.threshold - 1
+
+    def release(self) -> None:
+        """Let go of what only more messages would need, the compressor too."""
+        self._deflater.release()
+
+    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
+        """Encode one message as one frame, compressed or not; see `Encoder.encode`.
+
+        A prepared message is compressed once for all servers' connections that compress alike, and refers to nothing
+        that was sent before, nor can what is sent later refer to that.
+
+        RFC 7692 §7.2.1.
+        """
+        self._check_free()
+        if isinstance(message, PreparedMessage):
+            return self._again(message) if self._masked else self._made_before(message)
+        if text is None or text is isinstance(message, str):
+            return self._message(*payload_of(message))
+        return self._message(*as_kind(message, text))
+
+    def pack(self, messages: Sequence[Message]) -> bytes:
+        """Do what `encode_many` does, whatever has begun since the messages were sent."""
+        # All of them are judged before the first one is compressed.
+        payloads = [payload_of(message) for message in messages]
+        return b"".join([self._message(*payload) for payload in payloads])
+
+    def _message(self, opcode: Opcode, payload: Buffer) -> bytes:
+        """Return a whole message as a frame."""
+        with flat_view(payload) as view:
+            deflated = self._deflater.deflate(view)
+        return self._frame(opcode, payload) if deflated is None else self._frame(opcode, deflated, rsv1=True)
+
+    def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
+        if fin and opcode is not Opcode.CONTINUATION:
+            return self._message(opcode, payload)
+        with flat_view(payload) as view:
+            deflated = self._deflater.deflate_part(view, fin=fin)
+        return self._frame(opcode, deflated, fin, rsv1=opcode is not Opcode.CONTINUATION)
+
+    def _again(self, prepared: PreparedMessage) -> bytes:
+        if prepared.compress:
+            return super()._again(prepared)
+        return super().encode(prepared.message, text=prepared.text)
+
+    def _made_before(self, prepared: PreparedMessage) -> bytes:
+        """Return the frame of a prepared message that goes to peers like this one."""
+        frame = _deflated(prepared, self._deflater) if prepared.compress else None
+        if frame is None:
+            return prepared.frame
+        # The peer gets into its window what our compressor knows nothing of.
+        self._deflater.forget()
+        return frame
+
+
+def _deflated(prepared: PreparedMessage, deflater: Deflater) -> bytes | None:
+    """Return a prepared message as a server's compressed frame, made for the first connection that wants it so.
+
+    None where it is to be sent as it is.
+    """
+    key = (deflater.setting, deflater.threshold)
+    frames = prepared.deflated
+    if key not in frames:
+        opcode, payload = (
+            payload_of(prepared.message) if prepared.text is None else as_kind(prepared.message, prepared.text)
+        )
+        with flat_view(payload) as view:
+            deflated = SharedDeflater(*key).deflate(view)
+        frames[key] = None if deflated is None else encode_frame(opcode, deflated, rsv1=True)
+    return frames[key]
