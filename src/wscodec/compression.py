@@ -268,6 +268,11 @@ class Inflater:
 
         RFC 7692 §7.2.2, §7.2.3.4, §7.2.3.6.
         """
+        pieces = self.inflate_pieces(data, limit, fin=fin)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def inflate_pieces(self, data: bytes | memoryview, limit: int, *, fin: bool) -> list[bytes]:
+        """Do what `inflate` does, and return pieces of 32 KiB at most, which are not copied once more."""
         pieces: list[bytes] = []
         try:
             if len(data) > _STEP:
@@ -282,7 +287,7 @@ class Inflater:
             raise InvalidDeflate("a compressed message is not DEFLATE") from None
         if fin:
             self._ends = 0
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces
 
     def release(self) -> None:
         """Drop the decompressor: nothing more will be received."""

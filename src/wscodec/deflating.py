@@ -20,16 +20,19 @@ __all__ = ["DeflatingEncoder"]
 class DeflatingEncoder(Encoder):
     """An encoder that compresses the messages for which the deflater finds it worth it.
 
+    Those in fragments are judged by the first one.
+
     Args:
         role: ours, as `Encoder` takes it.
         deflater: deflates the messages, in their order. What was encoded has to be sent, and in that order, too.
     """
 
-    __slots__ = ("_deflater",)
+    __slots__ = ("_deflater", "_in_deflate")
 
     def __init__(self, role: Role, deflater: Deflater) -> None:
         super().__init__(role)
         self._deflater = deflater
+        self._in_deflate = False  # the message that is being sent in fragments
 
     @property
     def plain_limit(self) -> int:
@@ -68,11 +71,15 @@ class DeflatingEncoder(Encoder):
         return self._frame(opcode, payload) if deflated is None else self._frame(opcode, deflated, rsv1=True)
 
     def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
-        if fin and opcode is not Opcode.CONTINUATION:
+        first = opcode is not Opcode.CONTINUATION
+        if first and fin:
             return self._message(opcode, payload)
         with flat_view(payload) as view:
-            deflated = self._deflater.deflate_part(view, fin=fin)
-        return self._frame(opcode, deflated, fin, rsv1=opcode is not Opcode.CONTINUATION)
+            if first:
+                # The first frame says it for all. Each part ends with a flush, which makes short ones longer.
+                self._in_deflate = len(view) >= self._deflater.threshold
+            deflated = self._deflater.deflate_part(view, fin=fin) if self._in_deflate else payload
+        return self._frame(opcode, deflated, fin, rsv1=first and self._in_deflate)
 
     def _again(self, prepared: PreparedMessage) -> bytes:
         if prepared.compress:

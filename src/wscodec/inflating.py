@@ -110,6 +110,10 @@ class CompressedMessage:
             InvalidUtf8: what it says is no text.
         """
         message = self._message
-        data = self._inflater.inflate(piece, self._max_size - message.size, fin=fin)
-        message.size += len(data)
-        message.add(data, fin, events)
+        pieces = self._inflater.inflate_pieces(piece, self._max_size - message.size, fin=fin)
+        message.size += sum(map(len, pieces))
+        *earlier, last = pieces or (b"",)
+        # One by one: put together they would take as much memory again, before the message is known to be good.
+        for data in earlier:
+            message.add(data, False, events)
+        message.add(last, fin, events)

@@ -49,9 +49,12 @@ def listen(handler: Any = None, **options: Any) -> serve:
 async def linked(
     role: str = "client", near: dict[str, Any] | None = None, far: dict[str, Any] | None = None
 ) -> AsyncIterator[tuple[WebSocket, WebSocket]]:
-    """Yield our end, which has `role`, and the other one; `near` and `far` are their options."""
+    """Yield our end, which has `role`, and the other one; `near` and `far` are their options.
+
+    Compression is off where these don't say otherwise: many tests count bytes.
+    """
     other = "client" if role == "server" else "server"
-    options = {role: near or {}, other: far or {}}
+    options = {role: {"compression": None, **(near or {})}, other: {"compression": None, **(far or {})}}
     arrived: asyncio.Future[WebSocket] = asyncio.get_running_loop().create_future()
 
     async def handler(ws: WebSocket) -> None:

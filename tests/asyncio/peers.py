@@ -23,6 +23,7 @@ import pytest
 
 Result = tuple[list[Any], tuple[int, str]]
 HERE = Path(__file__).parent
+MAX_SIZE = 1 << 21  # websockets refuses an empty last frame, compressed to a byte, behind as much as there may be
 
 
 class Websockets:
@@ -31,7 +32,7 @@ class Websockets:
         self.client = pytest.importorskip("websockets.asyncio.client")
 
     async def talk(self, uri: str, messages: Sequence[Any], closes: bool) -> Result:
-        async with self.client.connect(uri, subprotocols=["chat"], proxy=None) as ws:
+        async with self.client.connect(uri, subprotocols=["chat"], proxy=None, max_size=MAX_SIZE) as ws:
             assert ws.subprotocol == "chat"
             await (await ws.ping())
             for message in messages:
@@ -51,7 +52,7 @@ class Websockets:
                 else:
                     await ws.send([message[:1], message[1:]])
 
-        async with self.server.serve(handler, "127.0.0.1", 0, subprotocols=["chat"]) as server:
+        async with self.server.serve(handler, "127.0.0.1", 0, subprotocols=["chat"], max_size=MAX_SIZE) as server:
             yield server.sockets[0].getsockname()[1]
 
 
