@@ -19,7 +19,7 @@ def send_to_each(connections, message):
 async def listen(mode):
     broadcast = getattr(wscodec.asyncio, "broadcast", send_to_each)
     handler = echo if mode == "echo" else fanout(broadcast, MESSAGE)
-    async with serve(handler, HOST, 0, max_size=MAX_SIZE) as server:
+    async with serve(handler, HOST, 0, compression=None, max_size=MAX_SIZE) as server:
         yield port_of(server.sockets)
 
 

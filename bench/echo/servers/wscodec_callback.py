@@ -28,7 +28,7 @@ def fanout(audience):
 @asynccontextmanager
 async def listen(mode):
     callbacks = {"on_messages": echo} if mode == "echo" else fanout(set())
-    async with serve(None, HOST, 0, max_size=MAX_SIZE, **callbacks) as server:
+    async with serve(None, HOST, 0, compression=None, max_size=MAX_SIZE, **callbacks) as server:
         yield port_of(server.sockets)
 
 

@@ -1,0 +1,210 @@
+"""A connection that agreed on permessage-deflate: what goes by the rules, in what order, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from typing import Any
+
+import pytest
+from helpers import BINARY, CONT, KEY, PING, PONG, ROLES, TEXT, close_payload, frame, to
+from reference.frames import frames_of
+
+from wscodec import AgreedDeflate, ConcurrencyError, Connection, DeflateParameters, Fragment, PerMessageDeflate
+from wscodec import ConnectionClosed, Ping, PreparedMessage, Role  # isort: skip
+
+pytestmark = pytest.mark.usefixtures("impl")
+
+roles = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.value)
+contexts = pytest.mark.parametrize("fresh", [False, True], ids=["takeover", "no-takeover"])
+OTHER = {Role.CLIENT: Role.SERVER, Role.SERVER: Role.CLIENT}
+RSV1 = 4
+HELLO = bytes.fromhex("f248cdc9c90700")  # RFC 7692 §7.2.3.1
+TEXTS = [json.dumps({"event": i, "user": f"someone-{i % 7}", "tags": ["a", "b"] * 30}) for i in range(20)]
+NOISE = random.Random(1).randbytes(2000)
+MESSAGES: list[Any] = ["", "hi", *TEXTS, b"x", "héllo €𝄞 " * 100, b"\x00" * 5000, NOISE, "hi", *TEXTS]
+
+
+def agreed(fresh: bool = False, **settings: Any) -> AgreedDeflate:
+    settings = {"engine": zlib, **settings}
+    parameters = DeflateParameters(
+        server_no_context_takeover=fresh,
+        client_no_context_takeover=fresh,
+        server_max_window_bits=12,
+        client_max_window_bits=12,
+    )
+    return AgreedDeflate(PerMessageDeflate(**settings), parameters)
+
+
+def ends(role: Role = Role.SERVER, fresh: bool = False, **limits: Any) -> tuple[Connection, Connection]:
+    """Return our end and the peer's, which has the limits."""
+    return (
+        Connection(role, compression=agreed(fresh)),
+        Connection(OTHER[role], compression=agreed(fresh), **limits),
+    )
+
+
+@roles
+@contexts
+def test_messages_arrive_in_order(fresh: bool, role: Role) -> None:
+    near, far = ends(role, fresh)
+    for message in MESSAGES:
+        near.send(message)
+    near.send_many(MESSAGES)
+    near.send_many(["short"] * 3)
+    near.send_many(["short", TEXTS[0], b"short"])
+    wire = near.data_to_send()
+    assert far.receive(wire) == [*MESSAGES, *MESSAGES, "short", "short", "short", "short", TEXTS[0], b"short"]
+    assert len(wire) < sum(len(message) for message in MESSAGES)
+    assert near.stats.messages_sent == near.stats.frames_sent == far.stats.messages_received == 2 * len(MESSAGES) + 6
+    assert near.stats.bytes_sent == far.stats.bytes_received == len(wire)
+    assert near.unsent_size == 0
+
+
+@roles
+def test_unsent_size_is_that_of_what_is_written(role: Role) -> None:
+    near, _ = ends(role)
+    near.send("short")
+    near.send(TEXTS[0])
+    near.send("short")
+    size = near.unsent_size
+    assert size == len(near.data_to_send())
+
+
+@roles
+def test_what_is_below_the_threshold_is_plain(role: Role) -> None:
+    connection = Connection(role, compression=agreed(threshold=100))
+    connection.send_many(["x" * 99, "x" * 100])
+    for message in (b"x" * 99, b"x" * 100, "é" * 49, "é" * 50, bytearray(99), bytearray(100)):
+        connection.send(message)
+    assert [f.rsv for f in frames_of(connection.data_to_send())] == [0, RSV1] * 4
+
+
+def test_without_agreement_nothing_is_compressed_and_the_bit_is_refused() -> None:
+    connection = Connection(Role.SERVER)
+    connection.send("x" * 100_000)
+    assert [f.rsv for f in frames_of(connection.data_to_send())] == [0]
+    assert connection.receive(frame(TEXT, HELLO, rsv=RSV1, key=KEY)) == []
+    assert connection.close_code == 1002
+
+
+@roles
+@contexts
+def test_fragments_and_control_frames(fresh: bool, role: Role) -> None:
+    near, far = ends(role, fresh)
+    near.send(TEXTS[0])
+    near.send_fragment(TEXTS[1], fin=False)
+    with pytest.raises(ConcurrencyError):
+        near.send(TEXTS[2])
+    near.ping(b"between")
+    near.send_fragment(TEXTS[2], fin=True)
+    near.send(TEXTS[3])
+    wire = near.data_to_send()
+    opcodes = [(f.opcode, f.rsv) for f in frames_of(wire)]
+    assert opcodes == [(TEXT, RSV1), (TEXT, RSV1), (PING, 0), (CONT, 0), (TEXT, RSV1)]
+    assert far.receive(wire) == [TEXTS[0], Ping(b"between"), TEXTS[1] + TEXTS[2], TEXTS[3]]
+    assert [f.opcode for f in frames_of(far.data_to_send())] == [PONG]
+
+
+@roles
+@contexts
+def test_prepared_messages(fresh: bool, role: Role) -> None:
+    prepared = [PreparedMessage(TEXTS[5]), PreparedMessage(NOISE), PreparedMessage("short")]
+    prepared.append(PreparedMessage(TEXTS[5], compress=False))
+    for _ in range(2):
+        near, far = ends(role, fresh)
+        for message in prepared:
+            near.send(TEXTS[0])
+            near.send(message)
+        near.send(TEXTS[0])
+        expected = [TEXTS[0], TEXTS[5], TEXTS[0], NOISE, TEXTS[0], "short", TEXTS[0], TEXTS[5], TEXTS[0]]
+        wire = near.data_to_send()
+        assert far.receive(wire) == expected
+        assert [f.rsv for f in frames_of(wire)][7] == 0
+
+
+def test_streaming() -> None:
+    near, far = ends(streaming=True)
+    near.send(TEXTS[0] * 10)
+    wire = near.data_to_send()
+    events = [event for i in range(len(wire)) for event in far.receive(wire[i : i + 1])]
+    assert all(isinstance(event, Fragment) for event in events)
+    assert "".join(event.data for event in events) == TEXTS[0] * 10
+    assert [event.fin for event in events] == [False] * (len(events) - 1) + [True]
+    assert far.stats.messages_received == 1
+
+
+@roles
+@pytest.mark.parametrize(
+    ("opcode", "payload", "code"),
+    [
+        pytest.param(BINARY, b"\xff\xff\xff\xff", 1007, id="garbage"),
+        pytest.param(TEXT, bytes.fromhex("fa0700"), 1007, id="not-utf-8"),
+        pytest.param(BINARY, zlib.compress(bytes(50_000), wbits=-15)[:-1], 1009, id="too-big"),
+        pytest.param(PING, b"", 1002, id="ping"),
+        pytest.param(CONT, b"", 1002, id="continuation"),
+    ],
+)
+def test_offences(opcode: int, payload: bytes, code: int, role: Role) -> None:
+    near, far = ends(OTHER[role], max_size=1000)
+    near.send(TEXTS[0])
+    data = near.data_to_send() + frame(opcode, payload, rsv=RSV1, key=to(role))
+    far.send(TEXTS[1])
+    assert far.receive(data + frame(TEXT, b"later", key=to(role))) == [TEXTS[0]]
+    assert far.close_code == code
+    *_, close = frames_of(far.data_to_send())
+    assert close.payload[:2] == close_payload(code)
+    assert far.receive(frame(TEXT, b"later", key=to(role))) == []
+
+
+def objects(connection: Connection) -> tuple[Any, Any]:
+    """Return the compressor and the decompressor."""
+    return connection._encoder._deflater._compressor, connection._decoder._inflater._stream  # type: ignore[attr-defined]
+
+
+@roles
+def test_nothing_is_made_before_it_is_needed(role: Role) -> None:
+    near, far = ends(role)
+    near.send("short")
+    far.receive(near.data_to_send())
+    assert objects(near) == objects(far) == (None, None)
+    near.send(TEXTS[0])
+    far.receive(near.data_to_send())
+    assert [made is not None for made in (*objects(near), *objects(far))] == [True, False, False, True]
+
+
+def busy(role: Role) -> Connection:
+    """Return a connection that has sent and received compressed messages."""
+    near, far = ends(role)
+    near.send(TEXTS[0])
+    far.receive(near.data_to_send())
+    far.send(TEXTS[0])
+    near.receive(far.data_to_send())
+    assert None not in objects(near)
+    return near
+
+
+@roles
+def test_all_is_dropped_when_the_connection_ends(role: Role) -> None:
+    ended = busy(role)
+    ended.eof()
+    assert objects(ended) == (None, None)
+
+    failed = busy(role)
+    failed.fail(1011)
+    compressor, stream = objects(failed)
+    assert stream is None
+    assert compressor is not None  # what the application answers goes out ahead of the Close frame
+    failed.data_to_send()
+    assert objects(failed) == (None, None)
+
+    closing = busy(role)
+    closing.close()
+    compressor, stream = objects(closing)
+    assert compressor is None
+    assert stream is not None
+    closing.receive(frame(8, close_payload(1000), key=to(role)))
+    assert objects(closing) == (None, None)
+    with pytest.raises(ConnectionClosed):
+        closing.send(TEXTS[0])
