@@ -3,13 +3,16 @@
 
 const ws = process.env.WS_MODULE ? require(process.env.WS_MODULE) : null;
 
+const settings = JSON.parse(process.env.WS_DEFLATE || "null");
+const perMessageDeflate = settings ? { ...settings, threshold: 0 } : undefined;
+
 function client(uri, order) {
   const Client = ws ? ws.WebSocket : globalThis.WebSocket;
   if (!Client) {
     console.log("no WebSocket");
     return;
   }
-  const socket = new Client(uri, ["chat"]);
+  const socket = perMessageDeflate ? new Client(uri, ["chat"], { perMessageDeflate }) : new Client(uri, ["chat"]);
   const messages = [];
   const wanted = order.messages.filter((message) => message.text !== "close").length;
   socket.binaryType = "arraybuffer";
@@ -28,7 +31,7 @@ function client(uri, order) {
 }
 
 function server() {
-  const listener = new ws.WebSocketServer({ host: "127.0.0.1", port: 0 }, () => console.log(listener.address().port));
+  const listener = new ws.WebSocketServer({ host: "127.0.0.1", port: 0, perMessageDeflate }, () => console.log(listener.address().port));
   listener.on("connection", (socket) => {
     socket.on("message", (data, isBinary) => {
       if (!isBinary && data.toString() === "close") socket.close(4002, "asked");

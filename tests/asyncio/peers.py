@@ -3,6 +3,8 @@
 An echo server sends every message back; at the text "close" it closes with 4002 "asked", and it speaks the
 subprotocol "chat". A client is driven by `talk`, which sends the messages that it is given, collects as many,
 and closes with 4001 "done" or waits for the close, whose code and reason it returns.
+
+Those that know permessage-deflate take the parameters of RFC 7692 by their names, and use it then in both directions.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import shutil
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +30,17 @@ MAX_SIZE = 1 << 21  # websockets refuses an empty last frame, compressed to a by
 
 
 class Websockets:
-    def __init__(self) -> None:
+    def __init__(self, **deflate: Any) -> None:
         self.server = pytest.importorskip("websockets.asyncio.server")
         self.client = pytest.importorskip("websockets.asyncio.client")
+        extension = importlib.import_module("websockets.extensions.permessage_deflate")
+        self.offer, self.answer = {"max_size": MAX_SIZE}, {"max_size": MAX_SIZE}
+        if deflate:
+            self.offer["extensions"] = [extension.ClientPerMessageDeflateFactory(**deflate)]
+            self.answer["extensions"] = [extension.ServerPerMessageDeflateFactory(**deflate)]
 
     async def talk(self, uri: str, messages: Sequence[Any], closes: bool) -> Result:
-        async with self.client.connect(uri, subprotocols=["chat"], proxy=None, max_size=MAX_SIZE) as ws:
+        async with self.client.connect(uri, subprotocols=["chat"], proxy=None, **self.offer) as ws:
             assert ws.subprotocol == "chat"
             await (await ws.ping())
             for message in messages:
@@ -52,19 +60,20 @@ class Websockets:
                 else:
                     await ws.send([message[:1], message[1:]])
 
-        async with self.server.serve(handler, "127.0.0.1", 0, subprotocols=["chat"], max_size=MAX_SIZE) as server:
+        async with self.server.serve(handler, "127.0.0.1", 0, subprotocols=["chat"], **self.answer) as server:
             yield server.sockets[0].getsockname()[1]
 
 
 class Aiohttp:
-    def __init__(self) -> None:
+    def __init__(self, **deflate: Any) -> None:
+        self.compress = deflate.get("client_max_window_bits", 0)
         self.aiohttp = pytest.importorskip("aiohttp")
         self.web = importlib.import_module("aiohttp.web")
 
     async def talk(self, uri: str, messages: Sequence[Any], closes: bool) -> Result:
         async with (
             self.aiohttp.ClientSession() as session,
-            session.ws_connect(uri, protocols=["chat"], autoclose=True) as ws,
+            session.ws_connect(uri, protocols=["chat"], autoclose=True, compress=self.compress) as ws,
         ):
             assert ws.protocol == "chat"
             await ws.ping(b"are you there")
@@ -169,7 +178,9 @@ class Picows:
 class Wsproto:
     """wsproto behind a blocking socket in a thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, **deflate: Any) -> None:
+        extensions = importlib.import_module("wsproto.extensions")
+        self.extensions = [extensions.PerMessageDeflate(**deflate)] if deflate else []
         self.wsproto = pytest.importorskip("wsproto")
         self.events = importlib.import_module("wsproto.events")
 
@@ -179,7 +190,9 @@ class Wsproto:
         for event in connection.events():
             match event:
                 case self.events.Request():
-                    accept = self.events.AcceptConnection(subprotocol="chat" if event.subprotocols else None)
+                    accept = self.events.AcceptConnection(
+                        subprotocol="chat" if event.subprotocols else None, extensions=self.extensions
+                    )
                     sock.sendall(connection.send(accept))
                 case self.events.AcceptConnection():
                     assert event.subprotocol == "chat"
@@ -202,7 +215,9 @@ class Wsproto:
         got: list[Any] = []
         wanted = len([_ for _ in messages if _ != "close"])
         with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
-            request = self.events.Request(host="localhost", target="/", subprotocols=["chat"])
+            request = self.events.Request(
+                host="localhost", target="/", subprotocols=["chat"], extensions=self.extensions
+            )
             sock.sendall(connection.send(request))
             while connection.state is not self.wsproto.ConnectionState.OPEN:
                 self._pump(sock, connection, got.append)
@@ -251,7 +266,7 @@ class Wsproto:
 class Node:
     """Node.js: its own WebSocket client, and the `ws` package where WSCODEC_NODE_MODULES is where that is installed."""
 
-    def __init__(self, *, own: bool) -> None:
+    def __init__(self, *, own: bool, **deflate: Any) -> None:
         node = shutil.which("node")
         modules = os.environ.get("WSCODEC_NODE_MODULES", "")
         if node is None:
@@ -260,6 +275,9 @@ class Node:
             pytest.skip("WSCODEC_NODE_MODULES does not say where the ws package is")
         self._command = [node, "--no-warnings", *(["--experimental-websocket"] if own else []), str(HERE / "peer.js")]
         self._environment = {**os.environ, "WS_MODULE": "" if own else str(Path(modules).resolve() / "ws")}
+        # A parameter that stands here is a demand there, the one that something be off, too.
+        settings = {_camel(name): value for name, value in deflate.items() if value not in (False, 15)}
+        self._environment["WS_DEFLATE"] = json.dumps(settings if deflate else None)
         self._own = own
 
     @contextlib.asynccontextmanager
@@ -298,11 +316,16 @@ class Node:
             yield int(await process.stdout.readline())
 
 
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(map(str.capitalize, others))
+
+
 PEERS: dict[str, Callable[[], Any]] = {
     "websockets": Websockets,
     "aiohttp": Aiohttp,
     "picows": Picows,
     "wsproto": Wsproto,
-    "node": lambda: Node(own=True),
-    "node-ws": lambda: Node(own=False),
+    "node": partial(Node, own=True),
+    "node-ws": partial(Node, own=False),
 }
