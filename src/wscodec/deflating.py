@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ._backend import apply_mask, build_header
 from ._buffers import flat_view
 from ._typing import Buffer, Message
 from .compression import Deflater, SharedDeflater
 from .encoder import Encoder, PreparedMessage, as_kind, payload_of
 from .frames import encode_frame
+from .keys import take_key
 from .spec import Opcode, Role
 
 __all__ = ["DeflatingEncoder"]
@@ -66,9 +68,17 @@ class DeflatingEncoder(Encoder):
 
     def _message(self, opcode: Opcode, payload: Buffer) -> bytes:
         """Return a whole message as a frame."""
-        with flat_view(payload) as view:
-            deflated = self._deflater.deflate(view)
-        return self._frame(opcode, payload) if deflated is None else self._frame(opcode, deflated, rsv1=True)
+        if type(payload) is bytes:
+            deflated = self._deflater.deflate(payload)
+        else:
+            with flat_view(payload) as view:
+                deflated = self._deflater.deflate(view)
+        if deflated is None:
+            return self._frame(opcode, payload)
+        # As `encode_frame` does, for what needs no check.
+        key = take_key() if self._masked else None
+        header = build_header(opcode, len(deflated), rsv1=True, masking_key=key)
+        return header + (deflated if key is None else apply_mask(deflated, key))
 
     def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
         first = opcode is not Opcode.CONTINUATION

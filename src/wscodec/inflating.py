@@ -5,16 +5,20 @@ Floor 3.
 
 from __future__ import annotations
 
+from ._backend import decode_utf8
 from .assembly import Assembly
 from .compression import Inflater
+from .errors import InvalidUtf8
 from .events import Event
 from .frames import NO_LIMIT
 from .messages import Decoder
-from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, OPCODE, RSV1, Opcode, Role
+from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, FIN, OPCODE, RSV1, Opcode, Role
 
 __all__ = ["InflatingDecoder"]
 
 _DATA = frozenset(map(int, (Opcode.TEXT, Opcode.BINARY)))
+_WHOLE_BINARY = FIN | RSV1 | int(Opcode.BINARY)
+_WHOLE = frozenset((FIN | RSV1 | int(Opcode.TEXT), _WHOLE_BINARY))
 
 # What a message may have in compressed bytes beyond an eighth more than `max_size`: no compressor of sense makes a
 # byte longer than 9 bits; the rest is for the headers of blocks, and for the empty ones that end each fragment.
@@ -58,6 +62,15 @@ class InflatingDecoder(Decoder):
         """Let go of what only more input would need, the decompressor too."""
         super().release()
         self._inflater.release()
+
+    def _take_whole(self, first: int, payload: bytes, events: list[Event]) -> None:
+        if first not in _WHOLE or self._message is not None or self._run_limit < 0:
+            super()._take_whole(first, payload, events)
+            return
+        # What nearly all of them are, a message in one frame that is all there, needs no assembly.
+        self.frames += 1
+        data = self._inflater.inflate(payload, self._max_size, fin=True)
+        events.append(data if first == _WHOLE_BINARY else text_of(data))
 
     def _check_first(self, first: int) -> None:
         # RFC 7692 §6: the bit stands on the first frame of a message, and on no control frame.
@@ -117,3 +130,11 @@ class CompressedMessage:
         for data in earlier:
             message.add(data, False, events)
         message.add(last, fin, events)
+
+
+def text_of(data: bytes) -> str:
+    """Return the text of a whole message; InvalidUtf8 where it is none (RFC 6455 §8.1)."""
+    try:
+        return decode_utf8(data)
+    except UnicodeDecodeError:
+        raise InvalidUtf8("a text message is not UTF-8") from None
