@@ -149,6 +149,7 @@ class TestMain:
         assert facts["kernels"].split()[0] == wscodec.kernels()[0]
         assert facts["Python"].startswith("{}.{}.{}".format(*sys.version_info))
         assert facts["uvloop"] in {"yes", "no"}
+        assert re.fullmatch(r"zlib(-ng)? \d+\.\d.*", facts["deflate"])
 
     def test_no_command_prints_the_help(self):
         done = run()

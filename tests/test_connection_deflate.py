@@ -11,8 +11,18 @@ import pytest
 from helpers import BINARY, CONT, KEY, PING, PONG, ROLES, TEXT, close_payload, frame, to
 from reference.frames import frames_of
 
-from wscodec import AgreedDeflate, ConcurrencyError, Connection, DeflateParameters, Fragment, PerMessageDeflate
-from wscodec import ConnectionClosed, Ping, PreparedMessage, Role  # isort: skip
+from wscodec import (
+    AgreedDeflate,
+    ConcurrencyError,
+    Connection,
+    ConnectionClosed,
+    DeflateParameters,
+    Fragment,
+    PerMessageDeflate,
+    Ping,
+    PreparedMessage,
+    Role,
+)
 
 pytestmark = pytest.mark.usefixtures("impl")
 

@@ -21,7 +21,16 @@ shared = pytest.mark.parametrize("shared", [False, True], ids=["takeover", "no-t
 RSV1 = 4
 OTHER = {Role.CLIENT: Role.SERVER, Role.SERVER: Role.CLIENT}
 TEXTS = [json.dumps({"event": i, "user": f"someone-{i % 7}", "tags": ["a", "b"] * 30}) for i in range(20)]
-MESSAGES: list[Any] = ["", "hi", *TEXTS, "héllo €𝄞 " * 100, b"", b"\x00" * 5000, random.Random(1).randbytes(3000), *TEXTS]
+MESSAGES: list[Any] = [
+    "",
+    "hi",
+    *TEXTS,
+    "héllo €𝄞 " * 100,
+    b"",
+    b"\x00" * 5000,
+    random.Random(1).randbytes(3000),
+    *TEXTS,
+]
 
 
 def pair(
@@ -65,7 +74,13 @@ def test_bit_and_opcode_stand_on_the_frame() -> None:
 def test_threshold_is_in_bytes(role: Role) -> None:
     encoder, peer = pair(role, threshold=100)
     assert encoder.plain_limit == 99
-    for message, bit in ((b"x" * 99, False), (b"x" * 100, True), ("é" * 49, False), ("é" * 50, True), ("x" * 99, False)):
+    for message, bit in (
+        (b"x" * 99, False),
+        (b"x" * 100, True),
+        ("é" * 49, False),
+        ("é" * 50, True),
+        ("x" * 99, False),
+    ):
         frame = encoder.encode(message)
         assert bool(frame[0] & 0x40) is bit
         assert peer.feed(frame) == [message]

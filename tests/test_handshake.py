@@ -15,8 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import wscodec._http as http
 import wscodec._client_handshake as handshake_module
+import wscodec._http as http
 from wscodec.errors import (
     BadRequest,
     BadResponse,

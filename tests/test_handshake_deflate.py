@@ -80,11 +80,15 @@ ACCEPTED: dict[str, tuple[tuple[bytes, ...], bytes, dict[str, Any]]] = {
     ),
     "all": (
         (
-            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-            b'server_max_window_bits="10"; client_max_window_bits=9',
+            (
+                b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+                b'server_max_window_bits="10"; client_max_window_bits=9'
+            ),
         ),
-        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-        b"server_max_window_bits=10; client_max_window_bits=9",
+        (
+            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+            b"server_max_window_bits=10; client_max_window_bits=9"
+        ),
         {
             "server_no_context_takeover": True,
             "client_no_context_takeover": True,
@@ -165,8 +169,10 @@ def test_client_offers() -> None:
         client_max_window_bits=15,
     )
     assert extensions_in(all_of_it.request()) == [
-        b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
-        b"server_max_window_bits=10; client_max_window_bits"
+        (
+            b"permessage-deflate; server_no_context_takeover; client_no_context_takeover; "
+            b"server_max_window_bits=10; client_max_window_bits"
+        )
     ]
     assert extensions_in(ClientHandshake("ws://example.com/chat").request()) == []
 

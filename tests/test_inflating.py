@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import tracemalloc
 import zlib
@@ -146,7 +147,7 @@ def test_streaming_hands_on_what_is_inflated(split: int) -> None:
     text = "héllo €𝄞 " * 20_000
     payload = deflate(text.encode())
     cuts = [len(payload) * i // split for i in range(split + 1)]
-    parts = [payload[a:b] for a, b in zip(cuts, cuts[1:], strict=False)]
+    parts = [payload[a:b] for a, b in itertools.pairwise(cuts)]
     frames = [(TEXT if i == 0 else CONT, part, i == split - 1, RSV1 * (i == 0)) for i, part in enumerate(parts)]
     data = wire(*frames, (BINARY, HELLO, True, RSV1))
     taking = decoder(streaming=True)

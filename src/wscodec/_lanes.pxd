@@ -39,5 +39,5 @@ cdef class ConnectionLane:
     cdef bytes packed(self)
     cdef bint takes_frame(self, bytes frame) noexcept
     cdef int count(self, bytes frames, uint64_t messages) except -1
-    cdef bint is_plain(self, object message) noexcept
+    cdef bint goes_plain(self, object message) noexcept
     cdef Py_ssize_t frame_size(self, object message)

@@ -164,7 +164,7 @@ cdef class ConnectionLane:
 
     cdef int put(self, object message, object text) except -1:
         """Do the work of `send`."""
-        if not self._speaking or text is not None or not self.is_plain(message):
+        if not self._speaking or text is not None or not self.goes_plain(message):
             self._send_by_rules(message, text)
             return 0
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
@@ -188,7 +188,7 @@ cdef class ConnectionLane:
             return 0
         run = list(messages)
         for message in run:
-            if not self.is_plain(message):
+            if not self.goes_plain(message):
                 self._send_many_by_rules(run)
                 return 0
             size += self.frame_size(message)
@@ -199,7 +199,7 @@ cdef class ConnectionLane:
         self.unsent_size += size
         return 0
 
-    cdef bint is_plain(self, object message) noexcept:
+    cdef bint goes_plain(self, object message) noexcept:
         """Whether a message can wait to be packed as it is."""
         return is_plain(message) and plain_size(message) <= self._plain_limit
 

@@ -17,7 +17,9 @@ from wscodec import ConnectionClosedError, DeflateParameters, PerMessageDeflate,
 from wscodec.asyncio import WebSocket, broadcast, connect
 
 RSV1 = 4
-OFFER = REQUEST.replace(b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n")
+OFFER = REQUEST.replace(
+    b"\r\n\r\n", b"\r\nSec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n"
+)
 TEXTS = [json.dumps({"event": i, "user": f"someone-{i % 7}", "tags": ["a", "b"] * 30}) for i in range(20)]
 MESSAGES: list[Any] = ["", "hi", *TEXTS, b"x", "héllo €𝄞 " * 100, b"\x00" * 500_000, random.Random(1).randbytes(9000)]
 ON = {"compression": "deflate"}

@@ -58,9 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     parser = argparse.ArgumentParser(prog="python -m wscodec", description="Tools for WebSocket connections.")
-    parser.add_argument(
-        "--version", action="store_true", help="print the version and what it runs on"
-    )
+    parser.add_argument("--version", action="store_true", help="print the version and what it runs on")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.configure(commands.add_parser(name, help=command.HELP, description=command.HELP))
