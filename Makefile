@@ -25,7 +25,7 @@ COMPILED := $(VENV)/.compiled
 # What the tests run on: compiled modules wherever there is a C compiler, and then a broken build is an error.
 has_compiler = $(PY) -c "import os, shlex, shutil, sys, sysconfig; \
 	sys.exit(not shutil.which(shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]))"
-has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>/dev/null
+has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._payload, wscodec._utf8" 2>/dev/null
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 

@@ -11,13 +11,15 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "wscodec"
-TWINS = ("mask", "utf8", "frames")
+TWINS = ("mask", "utf8", "frames", "payload")
 
 # What may differ: Cython gives every class an `__init__` that takes anything, as far as one can ask, and helpers for
 # pickle; and that no other base goes along with the class is said of the pure one by its slots.
 ALLOWED = r"""
 wscodec\._utf8\.Utf8Validator\.__(init|reduce_cython|setstate_cython)__
+wscodec\._payload\.Payload\.__(init|reduce_cython|setstate_cython)__
 pure_utf8\.Utf8Validator
+pure_payload\.Payload
 """
 
 

@@ -16,9 +16,10 @@ import wscodec
 from wscodec import _backend
 from wscodec._pure import frames as pure_frames
 from wscodec._pure import mask as pure_mask
+from wscodec._pure import payload as pure_payload
 from wscodec._pure import utf8 as pure_utf8
 
-PURE_MODULES = (pure_mask, pure_utf8, pure_frames)
+PURE_MODULES = (pure_mask, pure_utf8, pure_frames, pure_payload)
 CHOICE = ("kernels", "use_kernel")  # each twin has its own; `_backend` has those for users
 TWIN_NAMES = tuple(name for module in PURE_MODULES for name in module.__all__ if name not in CHOICE)
 
@@ -27,7 +28,7 @@ def compiled_modules() -> tuple[ModuleType, ...]:
     """Return the compiled twins, in the order of the pure ones; empty where the backend is not compiled."""
     if _backend.backend != "compiled":
         return ()
-    return _backend._mask, _backend._utf8, _backend._frames
+    return _backend._mask, _backend._utf8, _backend._frames, _backend._payload
 
 
 COMPILED_MODULES = compiled_modules()

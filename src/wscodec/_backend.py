@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING
 
 from ._pure import frames as _pure_frames
 from ._pure import mask as _pure_mask
+from ._pure import payload as _pure_payload
 from ._pure import utf8 as _pure_utf8
 
 __all__ = [
+    "Payload",
     "Utf8Validator",
     "apply_mask",
     "apply_mask_inplace",
@@ -24,6 +26,7 @@ __all__ = [
     "decode_utf8",
     "is_valid_utf8",
     "kernels",
+    "pack_chunks",
     "pack_messages",
     "parse_header",
     "take_frame",
@@ -32,7 +35,7 @@ __all__ = [
 ]
 
 
-_mask, _utf8, _frames = _pure_mask, _pure_utf8, _pure_frames
+_mask, _utf8, _frames, _payload = _pure_mask, _pure_utf8, _pure_frames, _pure_payload
 backend = "pure"
 _wanted = os.environ.get("WSCODEC_BACKEND", "")
 
@@ -45,6 +48,7 @@ if not TYPE_CHECKING and _wanted != "pure":
         # Not `from . import`: where a module is missing, that speaks of a circular import.
         import wscodec._frames as _compiled_frames
         import wscodec._mask as _compiled_mask
+        import wscodec._payload as _compiled_payload
         import wscodec._utf8 as _compiled_utf8
     except ImportError as error:
         if _wanted == "compiled":
@@ -52,7 +56,7 @@ if not TYPE_CHECKING and _wanted != "pure":
                 f"WSCODEC_BACKEND=compiled, but the compiled modules can't be imported: {error}"
             ) from error
     else:
-        _mask, _utf8, _frames = _compiled_mask, _compiled_utf8, _compiled_frames
+        _mask, _utf8, _frames, _payload = _compiled_mask, _compiled_utf8, _compiled_frames, _compiled_payload
         backend = "compiled"
 
 apply_mask = _mask.apply_mask
@@ -65,6 +69,8 @@ build_header = _frames.build_header
 take_messages = _frames.take_messages
 take_frame = _frames.take_frame
 pack_messages = _frames.pack_messages
+Payload = _payload.Payload
+pack_chunks = _payload.pack_chunks
 
 _OPERATIONS = (_mask, _utf8)
 _LADDER = ("avx512", "avx2", "ssse3", "sse2", "neon", "portable", "pure")

@@ -12,18 +12,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from ._typing import Buffer, Message
-from .control import close_event, close_payload
-from .encoder import Encoder, PreparedMessage
+from .control import close_event_of
+from .encoder import LARGE, Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Fragment, Ping
 from .messages import Decoder
-from .spec import (
-    DEFAULT_MAX_FRAGMENTS,
-    DEFAULT_MAX_SIZE,
-    CloseCode,
-    Role,
-    State,
-)
+from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role, State
 from .stats import Stats
 
 __all__ = ["Connection"]
@@ -33,7 +27,7 @@ __all__ = ["Connection"]
 _PONG_LIMIT = 1 << 14
 
 # An idle connection has no lists of its own. Nothing is ever put into these.
-_NOTHING: Final[list[bytes]] = []
+_NOTHING: Final[list[bytes | memoryview]] = []
 _NO_MESSAGES: Final[list[str | bytes]] = []
 
 
@@ -93,12 +87,11 @@ class Connection:
         self._encoder = Encoder(role)
         self._header_size = 6 if role is Role.CLIENT else 2
         # Frames, and behind them messages that become frames all at once when they are written.
-        self._output: list[bytes] = _NOTHING
+        self._output: list[bytes | memoryview] = _NOTHING
         self._unpacked: list[str | bytes] = _NO_MESSAGES
         self.unsent_size = 0
         self._bytes_received = self._bytes_sent = 0
-        self._frames_sent = 0
-        self._messages_received = self._messages_sent = 0
+        self._frames_sent = self._messages_received = self._messages_sent = 0
         self._late_pong: bytes | None = None
         self._owed: Close | None = None
         self._failure: Close | None = None
@@ -222,7 +215,7 @@ class Connection:
                 self._unpacked = [message]
             self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
         else:
-            self._put(self._encoder.encode(message, text=text))
+            self._put_chunks(self._encoder.encode_chunks(message, text=text))
             self._messages_sent += 1
 
     def send_many(self, messages: Sequence[Message]) -> None:
@@ -262,7 +255,7 @@ class Connection:
         if self.close_sent is None and self._owed is None and not self._eof:
             self._put_late_pong()
             self._put(frame)
-            self.close_sent = _close_event(code, reason)
+            self.close_sent = close_event_of(code, reason)
 
     def fail(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
         """Fail the connection: receive nothing more, and owe the peer a Close frame (RFC 6455 §7.1.7).
@@ -273,7 +266,7 @@ class Connection:
         Raises:
             ValueError: as `Encoder.close` does.
         """
-        failure = _close_event(code, reason)
+        failure = close_event_of(code, reason)
         if not self._receiving():
             return
         self._failure = failure
@@ -285,13 +278,16 @@ class Connection:
 
         A Close frame that answers the peer's or an offence goes at the end; after it there is nothing to send.
         """
-        if self._late_pong is not None:
-            self._put_late_pong()
-        if self._owed is not None:
-            owed, self._owed = self._owed, None
-            code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
-            self._put(self._encoder.close(code, owed.reason))
-            self.close_sent = owed
+        if self._late_pong is not None or self._owed is not None:
+            self._put_answers()
+        return b"".join(self._take_output())
+
+    def chunks_to_send(self) -> list[bytes | memoryview]:
+        """Do what `data_to_send` does, but return chunks, as for `writelines`.
+
+        A server's large payloads are not copied: they are the `bytes` that were sent, and views of the ASCII `str`.
+        """
+        self._put_answers()
         return self._take_output()
 
     def data_before_close(self) -> bytes:
@@ -299,6 +295,10 @@ class Connection:
 
         It is for those who let the application answer at its own pace before the connection closes.
         """
+        return b"".join(self.chunks_before_close())
+
+    def chunks_before_close(self) -> list[bytes | memoryview]:
+        """Do what `data_before_close` does, but return chunks as `chunks_to_send` does."""
         self._put_late_pong()
         return self._take_output()
 
@@ -342,28 +342,42 @@ class Connection:
         payload, self._late_pong = self._late_pong, None
         self._put(self._encoder.pong(payload))
 
+    def _put_answers(self) -> None:
+        """Put what goes behind everything else: a late answer to a ping, and the Close frame that is owed."""
+        self._put_late_pong()
+        if self._owed is not None:
+            owed, self._owed = self._owed, None
+            code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
+            self._put(self._encoder.close(code, owed.reason))
+            self.close_sent = owed
+
     def _put(self, frames: bytes, count: int = 1) -> None:
+        self._put_chunks([frames], count)
+
+    def _put_chunks(self, chunks: list[bytes | memoryview], count: int = 1) -> None:
         if self._unpacked:
             self._pack()
-        self._add(frames)
-        self.unsent_size += len(frames)
-        self._bytes_sent += len(frames)
-        self._frames_sent += count
+        self.unsent_size += self._add(chunks, count)
 
-    def _add(self, frames: bytes) -> None:
+    def _add(self, chunks: list[bytes | memoryview], count: int) -> int:
+        """Add `count` frames to the output, and return their size."""
+        size = sum(map(len, chunks))
         if self._output:
-            self._output.append(frames)
+            self._output += chunks
         else:
-            self._output = [frames]
+            self._output = chunks
+        self._bytes_sent += size
+        self._frames_sent += count
+        return size
 
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
         messages, self._unpacked = self._unpacked, _NO_MESSAGES
-        frames = self._encoder.pack(messages)
-        self._add(frames)
-        self._bytes_sent += len(frames)
-        self._frames_sent += len(messages)
         self._messages_sent += len(messages)
+        if self.unsent_size < LARGE:
+            self._add([self._encoder.pack(messages)], len(messages))
+        else:
+            self._add(self._encoder.pack_chunks(messages), len(messages))
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""
@@ -373,21 +387,13 @@ class Connection:
             count = sum(isinstance(event, Fragment) and event.fin for event in events)
         self._messages_received += count
 
-    def _take_output(self) -> bytes:
+    def _take_output(self) -> list[bytes | memoryview]:
         if self._unpacked:
             self._pack()
-        output = self._output
-        if not output:
-            return b""
-        self._output = _NOTHING
+        output, self._output = self._output, _NOTHING
         self.unsent_size = 0
-        return output[0] if len(output) == 1 else b"".join(output)
+        return output or []  # never the one that all share
 
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:
             raise self.closed_error()
-
-
-def _close_event(code: int | None, reason: str) -> Close:
-    """Return the Close event that the peer will see for these arguments; ValueError as in `close_payload`."""
-    return close_event(close_payload(code, reason))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ._backend import is_valid_utf8, pack_messages
+from ._backend import is_valid_utf8, pack_chunks, pack_messages
 from ._buffers import flat_view
 from ._typing import Buffer, Message
 from .control import close_payload
@@ -16,7 +16,10 @@ from .frames import encode_frame, is_server
 from .keys import take_key, take_keys
 from .spec import CloseCode, Opcode, Role
 
-__all__ = ["Encoder", "PreparedMessage", "encode", "encode_many"]
+__all__ = ["LARGE", "Encoder", "PreparedMessage", "encode", "encode_many"]
+
+# A payload of so many bytes is worth a chunk of its own; below, copying it costs less than that.
+LARGE = 1 << 14
 
 
 class PreparedMessage:
@@ -81,6 +84,15 @@ class Encoder:
             return pack_messages((message,), take_key() if self._masked else None)
         return self._frame(*_as_kind(message, text))
 
+    def encode_chunks(
+        self, message: Message | PreparedMessage, *, text: bool | None = None
+    ) -> list[bytes | memoryview]:
+        """Do what `encode` does, but return chunks: a server's large text is not copied into its frame."""
+        if self._masked or text is not None or type(message) is not str or len(message) < LARGE:
+            return [self.encode(message, text=text)]
+        self._check_free()
+        return pack_chunks((message,), LARGE)
+
     def encode_many(self, messages: Sequence[Message]) -> bytes:
         """Encode a burst of messages, one frame each, for one write.
 
@@ -103,6 +115,10 @@ class Encoder:
     def pack(self, messages: Sequence[Message]) -> bytes:
         """Do what `encode_many` does, whatever has begun since the messages were sent."""
         return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
+
+    def pack_chunks(self, messages: Sequence[Message]) -> list[bytes | memoryview]:
+        """Do what `pack` does, but return chunks: a server's large payloads are not copied."""
+        return [self.pack(messages)] if self._masked else pack_chunks(messages, LARGE)
 
     def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
         """Encode the next part of a message as one frame.
