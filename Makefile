@@ -151,7 +151,7 @@ fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on 
 	done
 
 SANITIZED := build/sanitize/lib
-NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages properties twins utf8)
+NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages payload properties twins utf8)
 sanitize: $(DEV) $(KERNEL_TESTS)/driver-sanitized ## test kernels and codec with the address and undefined-behaviour sanitizers
 	@echo "==> the tests of the kernels under sanitizers"
 	@$(KERNEL_TESTS)/driver-sanitized --quick
