@@ -302,6 +302,24 @@ def test_payload_costs_twice_what_arrived_at_most(payload: Any, text: bool, prom
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+@pytest.mark.parametrize("text", [False, True], ids=["binary", "text"])
+def test_payload_moves_its_bytes_seldom(payload: Any, text: bool, cut: bool) -> None:
+    """Were room made for one fragment at a time, all bytes before it would move again with each."""
+    ours = payload(text)
+    pieces = [b"a" * 50, b"a" * 50] if cut else [b"a" * 100]
+    sizes = [0] * 1000
+    tracemalloc.start()
+    try:
+        for number in range(1000):
+            fill(ours, pieces)
+            sizes[number] = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    # What is kept of the sizes is less than 64 bytes each.
+    assert sum(after - before > 64 for before, after in itertools.pairwise(sizes)) < 200
+
+
 def test_payload_known_size_is_not_exceeded(payload: Any) -> None:
     size = 100_000
     for text in (False, True):

@@ -153,7 +153,7 @@ cdef class Payload:
         cdef bint ascii = unmask(place, piece, size, key) == 0
         self.size += size
         if self.text and not (ascii and self.state == WSC_UTF8_ACCEPT):
-            self.ascii = self.ascii and ascii
+            self.ascii = False
             self.state = feed_text(self.state, place, size)
         return 0
 
