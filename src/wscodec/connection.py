@@ -215,7 +215,7 @@ class Connection:
                 self._unpacked = [message]
             self.unsent_size += size + self._header_size + (0 if size < 126 else 2 if size < 65536 else 8)
         else:
-            self._put_chunks(self._encoder.encode_chunks(message, text=text))
+            self._put(self._encoder.encode(message, text=text))
             self._messages_sent += 1
 
     def send_many(self, messages: Sequence[Message]) -> None:
@@ -280,7 +280,8 @@ class Connection:
         """
         if self._late_pong is not None or self._owed is not None:
             self._put_answers()
-        return b"".join(self._take_output())
+        output = self._take_output()
+        return b"".join(output) if output else b""
 
     def chunks_to_send(self) -> list[bytes | memoryview]:
         """Do what `data_to_send` does, but return chunks, as for `writelines`.
@@ -352,32 +353,29 @@ class Connection:
             self.close_sent = owed
 
     def _put(self, frames: bytes, count: int = 1) -> None:
-        self._put_chunks([frames], count)
-
-    def _put_chunks(self, chunks: list[bytes | memoryview], count: int = 1) -> None:
         if self._unpacked:
             self._pack()
-        self.unsent_size += self._add(chunks, count)
+        self._add([frames], len(frames), count)
+        self.unsent_size += len(frames)
 
-    def _add(self, chunks: list[bytes | memoryview], count: int) -> int:
-        """Add `count` frames to the output, and return their size."""
-        size = sum(map(len, chunks))
+    def _add(self, chunks: list[bytes | memoryview], size: int, count: int) -> None:
         if self._output:
             self._output += chunks
         else:
             self._output = chunks
         self._bytes_sent += size
         self._frames_sent += count
-        return size
 
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
         messages, self._unpacked = self._unpacked, _NO_MESSAGES
         self._messages_sent += len(messages)
         if self.unsent_size < LARGE:
-            self._add([self._encoder.pack(messages)], len(messages))
+            frames = self._encoder.pack(messages)
+            self._add([frames], len(frames), len(messages))
         else:
-            self._add(self._encoder.pack_chunks(messages), len(messages))
+            chunks = self._encoder.pack_chunks(messages)
+            self._add(chunks, sum(map(len, chunks)), len(messages))
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""

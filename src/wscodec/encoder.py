@@ -84,15 +84,6 @@ class Encoder:
             return pack_messages((message,), take_key() if self._masked else None)
         return self._frame(*_as_kind(message, text))
 
-    def encode_chunks(
-        self, message: Message | PreparedMessage, *, text: bool | None = None
-    ) -> list[bytes | memoryview]:
-        """Do what `encode` does, but return chunks: a server's large text is not copied into its frame."""
-        if self._masked or text is not None or type(message) is not str or len(message) < LARGE:
-            return [self.encode(message, text=text)]
-        self._check_free()
-        return pack_chunks((message,), LARGE)
-
     def encode_many(self, messages: Sequence[Message]) -> bytes:
         """Encode a burst of messages, one frame each, for one write.
 
