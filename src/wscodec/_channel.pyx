@@ -28,7 +28,8 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    QUEUE_SIZE = 1 << 20  # as in `spec.py`
+    LARGE = 1 << 14  # both as in `spec.py`
+    QUEUE_SIZE = 1 << 20
 
 
 cdef class Receiving(Call):
@@ -199,9 +200,8 @@ cdef class ChannelLane:
         if self.queue is None:
             self.queue, self.next = items, 0
         else:
-            if self.next:
-                del self.queue[: self.next]
-                self.next = 0
+            del self.queue[: self.next]
+            self.next = 0
             self.queue += items
         for item in items:
             self._queue_size += size_of(item)
@@ -355,7 +355,7 @@ cdef class ChannelLane:
         """Do the work of `_flush`."""
         if self._transport is None or self._write_paused:
             return 0
-        if self._closing or self._held or self._reading_paused:
+        if self._closing or self._held or self._reading_paused or self._connection.unsent_size >= LARGE:
             self._flush_by_rules()
         elif not self._transport.is_closing():
             data = self._connection.output()

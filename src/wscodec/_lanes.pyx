@@ -23,6 +23,10 @@ from .events import Event
 __all__ = ["ConnectionLane", "DecoderLane"]
 
 
+cdef enum:
+    LARGE = 1 << 14  # as in `spec.py`
+
+
 cdef class DecoderLane:
     """What a decoder does with plain messages.
 
@@ -213,27 +217,29 @@ cdef class ConnectionLane:
         """Do the work of `data_to_send`."""
         if self._late_pong is not None or self._owed is not None:
             self._put_what_is_owed()
-        return self._take_output()
+        if self._output is None and self.unsent_size < LARGE:
+            self.unsent_size = 0
+            return b"" if self._unpacked is None else self.packed()
+        return b"".join(self._take_chunks())
+
+    def _take_chunks(self) -> list[bytes | memoryview]:
+        """Return what is to be written, in chunks, and forget it."""
+        if self._unpacked is not None:
+            self._pack()
+        output, self._output = self._output, None
+        self.unsent_size = 0
+        return [] if output is None else output
 
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
+        if self.unsent_size >= LARGE:
+            self._pack_large()
+            return
         frames = self.packed()
         if self._output is None:
             self._output = [frames]
         else:
             self._output.append(frames)
-
-    def _take_output(self) -> bytes:
-        """Return what is to be written, and forget it."""
-        cdef list output
-        if self._output is None:
-            self.unsent_size = 0
-            return b"" if self._unpacked is None else self.packed()
-        if self._unpacked is not None:
-            self._pack()
-        output, self._output = self._output, None
-        self.unsent_size = 0
-        return output[0] if len(output) == 1 else b"".join(output)
 
     cdef bytes packed(self):
         """Return the frames of the messages that wait for it."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 from helpers import CLOSE, TEXT, close_payload
-from net import ROLES, facing_raw, linked, settled
+from net import ROLES, facing_raw, linked, listen, raw_client, settled
 
 from wscodec import ConnectionClosedOK
 from wscodec.asyncio import WebSocket
@@ -25,9 +26,14 @@ calls = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
 receiving = pytest.mark.parametrize("call", [CALLS["recv"], CALLS["anext"]], ids=["recv", "anext"])
 
 
+def pair(role: str) -> contextlib.AbstractAsyncContextManager[tuple[WebSocket, WebSocket]]:
+    """Return both ends, that do not wait for messages to be read before they close."""
+    return linked(role, near={"close_timeout": 0.05}, far={"close_timeout": 0.05})
+
+
 @calls
 async def test_call_is_a_coroutine(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a", "b"])
         await settled(far)
         made = call(near)
@@ -39,7 +45,7 @@ async def test_call_is_a_coroutine(role: str, call: Callable[..., Any]) -> None:
 
 @calls
 async def test_call_does_nothing_before_it_is_awaited(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a"])
         await settled(far)
         made = call(near)
@@ -55,7 +61,7 @@ async def test_call_does_nothing_before_it_is_awaited(role: str, call: Callable[
 
 @calls
 async def test_call_that_is_never_awaited_warns(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a", "b"])
         await settled(far)
         with pytest.warns(RuntimeWarning, match="never awaited"):  # noqa: PT031
@@ -66,7 +72,7 @@ async def test_call_that_is_never_awaited_warns(role: str, call: Callable[..., A
 
 @calls
 async def test_call_is_awaited_once(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a", "b"])
         await settled(far)
         made = call(near)
@@ -78,7 +84,7 @@ async def test_call_is_awaited_once(role: str, call: Callable[..., Any]) -> None
 
 @receiving
 async def test_calls_keep_their_messages_apart(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a", "b", "c", "d"])
         await settled(far)
         first, second = call(near), call(near)
@@ -89,7 +95,7 @@ async def test_calls_keep_their_messages_apart(role: str, call: Callable[..., An
 
 @receiving
 async def test_call_made_before_the_message_was_gone_waits_for_the_next(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         await far.send("a")
         await settled(far)
         first, second = call(near), call(near)
@@ -103,7 +109,7 @@ async def test_call_made_before_the_message_was_gone_waits_for_the_next(role: st
 
 @receiving
 async def test_call_cancelled_before_it_began_loses_no_message(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         far.send_many(["a", "b"])
         await settled(far)
         task = asyncio.create_task(call(near))
@@ -118,7 +124,7 @@ async def test_call_cancelled_before_it_began_loses_no_message(role: str, call: 
 
 
 async def test_send_cancelled_before_it_began_sends_nothing(role: str) -> None:
-    async with linked(role) as (near, _):
+    async with pair(role) as (near, _):
         task = asyncio.create_task(near.send("x"))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -128,7 +134,7 @@ async def test_send_cancelled_before_it_began_sends_nothing(role: str) -> None:
 
 @calls
 async def test_errors_can_be_thrown_into_a_call(role: str, call: Callable[..., Any]) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         await far.send("a")
         await settled(far)
         for error in ((KeyError("x"),), (KeyError,), (KeyError, KeyError("x"), None)):
@@ -138,7 +144,7 @@ async def test_errors_can_be_thrown_into_a_call(role: str, call: Callable[..., A
 
 
 async def test_iteration_ends_in_calls_made_ahead(role: str) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         await far.send("a")
         await settled(far)
         first, second = near.__anext__(), near.__anext__()
@@ -150,7 +156,7 @@ async def test_iteration_ends_in_calls_made_ahead(role: str) -> None:
 
 
 async def test_recv_raises_in_calls_made_ahead(role: str) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         await far.send("a")
         await settled(far)
         first, second = near.recv(), near.recv()
@@ -162,13 +168,13 @@ async def test_recv_raises_in_calls_made_ahead(role: str) -> None:
 
 async def test_sends_go_out_in_the_order_in_which_they_began(role: str) -> None:
     messages = ["plain", "n\u00f6t", b"bytes", bytearray(b"kept"), "x" * 100_000, "last"]
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         await asyncio.gather(*(near.send(message) for message in messages))
         assert [await far.recv() for _ in messages] == messages
 
 
 async def test_send_on_a_closed_connection_raises_where_it_is_awaited(role: str) -> None:
-    async with linked(role) as (near, far):
+    async with pair(role) as (near, far):
         made = near.send("x")
         await far.close()
         await near.wait_closed()
@@ -184,7 +190,12 @@ async def test_much_that_a_callback_sends_goes_out_ahead_of_the_close_frame(role
         for _ in range(5):
             ws.send_nowait("x" * 30_000)
 
-    async with facing_raw(role, on_messages=answer) as (_, peer):
+    async with contextlib.AsyncExitStack() as stack:
+        if role == "server":
+            server = await stack.enter_async_context(listen(on_messages=answer, close_timeout=0.05))
+            peer = await stack.enter_async_context(raw_client(server))
+        else:
+            _, peer = await stack.enter_async_context(facing_raw(role, on_messages=answer, close_timeout=0.05))
         peer.send(peer.frame(TEXT, b"go"), peer.frame(CLOSE, close_payload(1000)))
         frames = await peer.frames()
     assert [opcode for opcode, _ in frames] == [TEXT] * 5 + [CLOSE]
@@ -198,7 +209,7 @@ async def test_connection_that_can_not_be_written_to_keeps_no_other_from_it(role
     reported: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: reported.append(context))
-    async with linked(role) as (near, _), linked(role) as (other, far):
+    async with pair(role) as (near, _), pair(role) as (other, far):
         # On a client each connection has an outbox of its own.
         shared = other._outbox
         shared_near = type(near)(Broken(), other._options)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, Literal, TypeVar, overload
 
 from .._typing import Message, Parts, Prepared
-from ..spec import QUEUE_SIZE
+from ..spec import LARGE, QUEUE_SIZE
 from .lanes import ConnectionLane, is_plain
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
@@ -150,9 +150,8 @@ class ChannelLane:
         if self._queue is None:
             self._queue, self._next = items, 0
         else:
-            if self._next:
-                del self._queue[: self._next]
-                self._next = 0
+            del self._queue[: self._next]
+            self._next = 0
             self._queue += items
         self._queue_size += sum(map(_size_of, items))
         if self._waiter is not None and not self._waiter.done():
@@ -288,7 +287,7 @@ class ChannelLane:
         """Hand what was sent to the transport, unless it has enough to write."""
         if self._transport is None or self._write_paused:
             return
-        if self._closing or self._held or self._reading_paused:
+        if self._closing or self._held or self._reading_paused or self._connection.unsent_size >= LARGE:
             self._flush_by_rules()
         elif not self._transport.is_closing():
             data = self._connection.data_to_send()

@@ -136,9 +136,10 @@ class Channel(ChannelLane, asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         connection = self._connection
-        data = connection.data_before_close() if self._held else connection.data_to_send()
-        if data:
-            transport.write(data)
+        chunks = connection.chunks_before_close() if self._held else connection.chunks_to_send()
+        # Not `writelines`: on some event loops it joins the chunks.
+        for chunk in chunks:
+            transport.write(chunk)
         if self._reading_paused:
             self._regulate()
         if self._closing:
