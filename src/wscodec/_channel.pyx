@@ -28,7 +28,7 @@ cdef extern from "Python.h":
 
 
 cdef enum:
-    LARGE = 1 << 14  # both as in `spec.py`
+    LARGE = 1 << 16  # both as in `spec.py`
     QUEUE_SIZE = 1 << 20
 
 

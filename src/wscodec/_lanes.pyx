@@ -24,7 +24,7 @@ __all__ = ["ConnectionLane", "DecoderLane"]
 
 
 cdef enum:
-    LARGE = 1 << 14  # as in `spec.py`
+    LARGE = 1 << 16  # as in `spec.py`
 
 
 cdef class DecoderLane:

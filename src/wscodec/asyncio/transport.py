@@ -137,9 +137,10 @@ class Channel(ChannelLane, asyncio.Protocol):
             return
         connection = self._connection
         chunks = connection.chunks_before_close() if self._held else connection.chunks_to_send()
-        # Not `writelines`: on some event loops it joins the chunks.
-        for chunk in chunks:
-            transport.write(chunk)
+        if len(chunks) > 1:
+            transport.writelines(chunks)
+        elif chunks:
+            transport.write(chunks[0])
         if self._reading_paused:
             self._regulate()
         if self._closing:
