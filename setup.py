@@ -26,6 +26,7 @@ SOURCES = {
     "_payload": [],
     "_lanes": [],
     "_calls": [],
+    "_inbox": [],
     "_channel": [],
 }
 # Nothing in static variables: sub-interpreters share neither the modules' state nor their classes.

@@ -20,7 +20,9 @@ ROOF = 7
 # Every module of the package has its place here; a folder's name stands for all in it.
 FLOORS = {
     **dict.fromkeys(("spec", "errors", "events", "stats", "_typing", "_buffers", "_version"), 0),
-    **dict.fromkeys(("_mask", "_utf8", "_frames", "_payload", "_lanes", "_calls", "_channel", "_views", "_pure"), 1),
+    **dict.fromkeys(
+        ("_mask", "_utf8", "_frames", "_payload", "_lanes", "_calls", "_inbox", "_channel", "_views", "_pure"), 1
+    ),
     "_backend": 2,
     **dict.fromkeys(("keys", "frames", "control", "assembly", "messages", "encoder", "connection"), 3),
     **dict.fromkeys(("uri", "headers", "_http", "_upgrade", "_subprotocols", "handshake"), 3),

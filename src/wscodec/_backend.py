@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from ._pure import channel as _pure_channel
 from ._pure import frames as _pure_frames
+from ._pure import inbox as _pure_inbox
 from ._pure import lanes as _pure_lanes
 from ._pure import mask as _pure_mask
 from ._pure import payload as _pure_payload
@@ -22,6 +23,7 @@ __all__ = [
     "ChannelLane",
     "ConnectionLane",
     "DecoderLane",
+    "Inbox",
     "Outbox",
     "Payload",
     "Utf8Validator",
@@ -43,7 +45,7 @@ __all__ = [
 
 
 _mask, _utf8, _frames, _payload = _pure_mask, _pure_utf8, _pure_frames, _pure_payload
-_lanes, _channel = _pure_lanes, _pure_channel
+_lanes, _inbox, _channel = _pure_lanes, _pure_inbox, _pure_channel
 backend = "pure"
 _wanted = os.environ.get("WSCODEC_BACKEND", "")
 
@@ -56,6 +58,7 @@ if not TYPE_CHECKING and _wanted != "pure":
         # Not `from . import`: where a module is missing, that speaks of a circular import.
         import wscodec._channel as _compiled_channel
         import wscodec._frames as _compiled_frames
+        import wscodec._inbox as _compiled_inbox
         import wscodec._lanes as _compiled_lanes
         import wscodec._mask as _compiled_mask
         import wscodec._payload as _compiled_payload
@@ -67,7 +70,7 @@ if not TYPE_CHECKING and _wanted != "pure":
             ) from error
     else:
         _mask, _utf8, _frames, _payload = _compiled_mask, _compiled_utf8, _compiled_frames, _compiled_payload
-        _lanes, _channel = _compiled_lanes, _compiled_channel
+        _lanes, _inbox, _channel = _compiled_lanes, _compiled_inbox, _compiled_channel
         backend = "compiled"
 
 apply_mask = _mask.apply_mask
@@ -84,6 +87,7 @@ Payload = _payload.Payload
 pack_chunks = _payload.pack_chunks
 DecoderLane = _lanes.DecoderLane
 ConnectionLane = _lanes.ConnectionLane
+Inbox = _inbox.Inbox
 ChannelLane = _channel.ChannelLane
 Outbox = _channel.Outbox
 write_frame = _channel.write_frame

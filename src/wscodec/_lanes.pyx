@@ -70,20 +70,18 @@ cdef class DecoderLane:
         cdef list events = []
         cdef Py_ssize_t position = 0
         if PyBytes_CheckExact(data):
-            position = self.take(data, events)
+            position = self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), events)
             if position == PyBytes_GET_SIZE(data) and self._between:
                 return events
         self._feed_by_rules(data, position, events)
         return events
 
-    cdef Py_ssize_t take(self, bytes data, list events) except -1:
-        """Take the run of plain messages that `data` begins with; return where it ends, in bytes."""
+    cdef Py_ssize_t take(self, const uint8_t *p, Py_ssize_t size, list events) except -1:
+        """Take the run of plain messages that `size` bytes at `p` begin with; return where it ends, in bytes."""
         cdef Py_ssize_t position
         if not self._between:
             return 0
-        position = take_run(
-            <const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0, self._masked, self._run_limit, events
-        )
+        position = take_run(p, size, 0, self._masked, self._run_limit, events)
         self.frames += <uint64_t>len(events)
         self._controls = None
         return position
@@ -134,22 +132,26 @@ cdef class ConnectionLane:
 
         RFC 6455 §5, §6.2, §7.
         """
-        return self.take(data)
-
-    cdef list take(self, object data):
-        """Do the work of `receive`."""
         cdef list events = []
-        cdef Py_ssize_t position = 0
+        if PyBytes_CheckExact(data):
+            return self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data)
+        if self._listening:
+            self._receive_by_rules(data, 0, events)
+        return events
+
+    cdef list take(self, const uint8_t *p, Py_ssize_t size, object data):
+        """Do the work of `receive` with the `size` bytes at `p`, which are those that `data` begins with."""
+        cdef list events = []
+        cdef Py_ssize_t position
         if not self._listening:
             return events
-        if PyBytes_CheckExact(data):
-            position = self._decoder.take(data, events)
-            if position == PyBytes_GET_SIZE(data) and self._decoder._between:
-                self._bytes_received += <uint64_t>position
-                self._messages_received += <uint64_t>len(events)
-                self._controls = None
-                return events
-        self._receive_by_rules(data, position, events)
+        position = self._decoder.take(p, size, events)
+        if position == size and self._decoder._between:
+            self._bytes_received += <uint64_t>position
+            self._messages_received += <uint64_t>len(events)
+            self._controls = None
+            return events
+        self._receive_by_rules(data if PyBytes_CheckExact(data) else data[:size], position, events)
         return events
 
     def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
