@@ -37,7 +37,7 @@ cdef class ChannelLane(Inbox):
     cdef int receive(self, const uint8_t *p, Py_ssize_t size, object data) except -1
     cdef int take(self, const uint8_t *p, Py_ssize_t size, object data) except -1
     cdef int deliver(self, list items) except -1
-    cdef bint takes(self, object message) noexcept
+    cdef bint takes(self, object message) except -1
     cdef int put(self, object message) except -1
     cdef int push(self) except -1
     cdef int flush(self) except -1

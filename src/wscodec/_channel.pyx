@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, annotation_typing=False, wraparound=False, nonecheck=True
 # cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lane of a connection on an event loop, compiled; the twin of `_pure/channel.py`.
 
@@ -202,7 +202,7 @@ cdef class ChannelLane(Inbox):
             return self.outbox().send(self, message)
         return self._send_by_rules(message, text)
 
-    cdef bint takes(self, object message) noexcept:
+    cdef bint takes(self, object message) except -1:
         """Whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 

@@ -27,5 +27,5 @@ cdef class Inbox:
     cdef int enqueue(self, list items) except -1
     cdef object dequeue(self)
     cdef Py_ssize_t unread(self) noexcept
-    cdef bint has_message(self) noexcept
-    cdef bint is_full(self) noexcept
+    cdef bint has_message(self) except -1
+    cdef bint is_full(self) except -1

@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, annotation_typing=False, wraparound=False, nonecheck=True
 # cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """What a connection on an event loop has received and nobody has asked for yet, compiled; the twin of `_pure/inbox.py`.
 
@@ -109,7 +109,7 @@ cdef class Inbox:
         """Tell whether there is as much in the queue as there may be."""
         return self.is_full()
 
-    cdef bint is_full(self) noexcept:
+    cdef bint is_full(self) except -1:
         """Do the work of `_is_queue_full`."""
         return self._queue_size > QUEUE_SIZE or self.unread() > self._queue_high
 
@@ -130,7 +130,7 @@ cdef class Inbox:
             self._regulate()
         return item
 
-    cdef bint has_message(self) noexcept:
+    cdef bint has_message(self) except -1:
         """Whether a whole message can be taken from the queue, and nobody else is about to."""
         if self.queue is None or self._waiter is not None:
             return False

@@ -36,6 +36,6 @@ cdef class ConnectionLane:
     cdef int put_many(self, object messages) except -1
     cdef bytes output(self)
     cdef bytes packed(self)
-    cdef bint takes_frame(self) noexcept
+    cdef bint takes_frame(self) except -1
     cdef int count(self, bytes frames, uint64_t messages) except -1
     cdef Py_ssize_t frame_size(self, object message)

@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, annotation_typing=False, wraparound=False, nonecheck=True
 # cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lanes of a decoder and of a connection, compiled; the twin of `_pure/lanes.py`.
 
@@ -259,6 +259,6 @@ cdef class ConnectionLane:
         self._messages_sent += messages
         return 0
 
-    cdef bint takes_frame(self) noexcept:
+    cdef bint takes_frame(self) except -1:
         """Whether the next that is written can be a frame that was made before, not masked."""
         return self._speaking and self.unsent_size == 0 and self._take_keys is None and self._late_pong is None
