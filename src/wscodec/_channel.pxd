@@ -24,7 +24,6 @@ cdef class Outbox(Reusable):
 
 cdef class ChannelLane(Inbox):
     cdef readonly ConnectionLane _connection
-    cdef readonly object _loop
     cdef readonly object _on_messages
     cdef public object _transport
     cdef public object _sending

@@ -113,9 +113,9 @@ cdef class ChannelLane(Inbox):
         queue_high: int,
         write_high: int,
     ) -> None:
-        super().__init__(queue_high)
+        # A decoder that takes no message at once hands out parts.
+        super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
         self._transport = transport
-        self._loop = loop
         self._connection = connection
         self._reusable = outbox
         self._on_messages = on_messages

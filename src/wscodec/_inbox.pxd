@@ -3,7 +3,13 @@
 from wscodec._calls cimport Call
 
 
-cdef class Iterating(Call):
+cdef class Waiting(Call):
+    cdef Inbox inbox  # which has our waiter
+
+    cdef object by_rules(self, Inbox inbox)
+
+
+cdef class Iterating(Waiting):
     pass
 
 
@@ -15,11 +21,13 @@ cdef class Reusable:
 
 cdef class Inbox:
     cdef Reusable _reusable
+    cdef readonly object _loop
     cdef public object _waiter
     cdef list queue
     cdef Py_ssize_t next
     cdef public Py_ssize_t _queue_size
     cdef readonly Py_ssize_t _queue_high
+    cdef readonly bint _direct
     cdef public bint _closing
     cdef public bint _discarding
     cdef public bint _reading_paused

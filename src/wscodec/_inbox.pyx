@@ -27,24 +27,51 @@ cdef enum:
     QUEUE_SIZE = 1 << 20  # as in `spec.py`
 
 
-cdef class Receiving(Call):
+cdef class Waiting(Call):
+    """A call that returns a message as soon as there is one."""
+
+    cdef object begin(self, object target):
+        cdef Inbox inbox = <Inbox>target
+        if inbox.has_message():
+            return inbox.dequeue()
+        if inbox._direct and not inbox._closing and inbox._waiter is None:
+            inbox._waiter = inbox._loop.create_future()
+            self.inner = inbox._waiter.__await__()
+            self.inbox = inbox
+        else:
+            self.inner = self.by_rules(inbox)
+
+    cdef object end(self, object result):
+        cdef Inbox inbox = self.inbox
+        self.abandon()
+        self.inner = None
+        if inbox is None:
+            return result
+        if inbox.has_message():
+            return inbox.dequeue()
+        self.inner = self.by_rules(inbox)
+
+    cdef object by_rules(self, Inbox inbox):
+        """Return the coroutine that goes on where there is more to it."""
+
+    cdef int abandon(self) except -1:
+        if self.inbox is not None:
+            self.inbox._waiter = self.inbox = None
+        return 0
+
+
+cdef class Receiving(Waiting):
     """A call of `recv`."""
 
-    cdef object begin(self, object target):
-        cdef Inbox inbox = <Inbox>target
-        if inbox.has_message():
-            return inbox.dequeue()
-        self.inner = inbox._recv_by_rules(None)
+    cdef object by_rules(self, Inbox inbox):
+        return inbox._recv_by_rules(None)
 
 
-cdef class Iterating(Call):
+cdef class Iterating(Waiting):
     """A call of `__anext__`."""
 
-    cdef object begin(self, object target):
-        cdef Inbox inbox = <Inbox>target
-        if inbox.has_message():
-            return inbox.dequeue()
-        self.inner = inbox._anext_by_rules()
+    cdef object by_rules(self, Inbox inbox):
+        return inbox._anext_by_rules()
 
 
 (<PyTypeObject *>Receiving).tp_as_async.am_send = go_on
@@ -71,11 +98,15 @@ cdef class Inbox:
     """The items that were received and wait to be asked for.
 
     Args:
+        loop: the event loop.
         queue_high: how many may wait before reading is paused.
+        direct: whether all items are whole messages, for whoever asks.
     """
 
-    def __init__(self, queue_high: int) -> None:
+    def __init__(self, loop: Any, queue_high: int, direct: bool) -> None:
+        self._loop = loop
         self._queue_high = queue_high
+        self._direct = direct
 
     cdef int enqueue(self, list items) except -1:
         """Keep items until they are asked for; while closing, only as many as the limits allow."""
@@ -139,7 +170,7 @@ cdef class Inbox:
 
     def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
         """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
-        return self._reusable.iterate(self) if self.has_message() else self._anext_by_rules()
+        return self._reusable.iterate(self)
 
     def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, str | bytes]:
         """Return the next message.
@@ -157,7 +188,7 @@ cdef class Inbox:
 
         RFC 6455 §6.2.
         """
-        if decode is not None or not self.has_message():
+        if decode is not None:
             return self._recv_by_rules(decode)
         cdef Call call = Receiving.__new__(Receiving)
         call.target = self

@@ -69,7 +69,6 @@ class ChannelLane(Inbox):
         "_flush_scheduled",
         "_heard",
         "_held",
-        "_loop",
         "_on_messages",
         "_outbox",
         "_sending",
@@ -88,9 +87,9 @@ class ChannelLane(Inbox):
         queue_high: int,
         write_high: int,
     ) -> None:
-        super().__init__(queue_high)
+        # A decoder that takes no message at once hands out parts.
+        super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
         self._transport = transport
-        self._loop = loop
         self._connection = connection
         self._outbox = outbox
         self._on_messages = on_messages

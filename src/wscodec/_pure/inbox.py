@@ -17,12 +17,16 @@ class Inbox:
     """The items that were received and wait to be asked for.
 
     Args:
+        loop: the event loop.
         queue_high: how many may wait before reading is paused.
+        direct: whether all items are whole messages, for whoever asks.
     """
 
     __slots__ = (
         "_closing",
+        "_direct",
         "_discarding",
+        "_loop",
         "_next",
         "_queue",
         "_queue_high",
@@ -31,8 +35,10 @@ class Inbox:
         "_waiter",
     )
 
-    def __init__(self, queue_high: int) -> None:
+    def __init__(self, loop: Any, queue_high: int, direct: bool) -> None:
+        self._loop = loop
         self._queue_high = queue_high
+        self._direct = direct
         self._queue: list[Any] | None = None
         self._next = 0
         self._queue_size = 0
