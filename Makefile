@@ -25,7 +25,7 @@ COMPILED := $(VENV)/.compiled
 # What the tests run on: compiled modules wherever there is a C compiler, and then a broken build is an error.
 has_compiler = $(PY) -c "import os, shlex, shutil, sys, sysconfig; \
 	sys.exit(not shutil.which(shlex.split(os.environ.get('CC') or sysconfig.get_config_var('CC') or 'cc')[0]))"
-has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._utf8" 2>/dev/null
+has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._payload, wscodec._utf8" 2>/dev/null
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
@@ -154,7 +154,7 @@ fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on 
 	done
 
 SANITIZED := build/sanitize/lib
-NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages properties twins utf8)
+NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages payload properties twins utf8)
 sanitize: $(DEV) $(KERNEL_TESTS)/driver-sanitized ## test kernels and codec with the address and undefined-behaviour sanitizers
 	@echo "==> the tests of the kernels under sanitizers"
 	@$(KERNEL_TESTS)/driver-sanitized --quick

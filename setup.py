@@ -23,8 +23,10 @@ SOURCES = {
     "_mask": ["cpu", "mask", *(f"mask_{level}" for level in ("portable", "sse2", "avx2", "avx512", "neon"))],
     "_utf8": ["cpu", "utf8", *(f"utf8_{level}" for level in ("portable", "ssse3", "avx2", "avx512", "neon"))],
     "_frames": [],
+    "_payload": [],
     "_lanes": [],
     "_calls": [],
+    "_inbox": [],
     "_channel": [],
 }
 # Nothing in static variables: sub-interpreters share neither the modules' state nor their classes.

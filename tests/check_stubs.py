@@ -11,16 +11,18 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "wscodec"
-TWINS = ("mask", "utf8", "frames", "lanes", "channel")
+TWINS = ("mask", "utf8", "frames", "payload", "lanes", "inbox", "channel")
 
 # What may differ: Cython gives every class an `__init__` that takes anything, as far as one can ask, and helpers for
 # pickle; that no other base goes along with the class is said of the pure one by its slots; and
 # what is an `async def` there is a function here that returns what can be awaited.
 ALLOWED = r"""
-wscodec\._(utf8|lanes|channel)\.[A-Za-z0-9]+\.__(init|reduce_cython|setstate_cython)__
+wscodec\._(utf8|payload|lanes|inbox|channel)\.[A-Za-z0-9]+\.__(init|reduce_cython|setstate_cython)__
 pure_utf8\.Utf8Validator
-pure_(lanes|channel)\.(DecoderLane|ConnectionLane|ChannelLane|Outbox)
-pure_channel\.ChannelLane\.(__anext__|recv|send)
+pure_payload\.Payload
+pure_(lanes|inbox|channel)\.(DecoderLane|ConnectionLane|Inbox|ChannelLane|Outbox)
+pure_inbox\.Inbox\.(__anext__|recv)
+pure_channel\.ChannelLane\.send
 """
 
 

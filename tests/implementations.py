@@ -15,7 +15,7 @@ from copies import visible
 
 import wscodec
 
-TWINS = ("mask", "utf8", "frames", "lanes", "channel")
+TWINS = ("mask", "utf8", "frames", "payload", "lanes", "inbox", "channel")
 CHOICE = ("kernels", "use_kernel")  # each twin has its own; `_backend` has those for users
 
 PURE_MODULES = tuple(importlib.import_module(f"wscodec._pure.{name}") for name in TWINS)

@@ -35,7 +35,8 @@ def test_backend_pure_by_force() -> None:
 
 
 def test_backend_pure_imports_nothing_compiled() -> None:
-    code = "import sys, wscodec; print([m for m in ('_mask', '_utf8', '_frames') if f'wscodec.{m}' in sys.modules])"
+    modules = ("_mask", "_utf8", "_frames", "_payload")
+    code = f"import sys, wscodec; print([name for name in {modules} if 'wscodec.' + name in sys.modules])"
     assert run(code, "pure").stdout.strip() == "[]"
 
 
@@ -52,7 +53,7 @@ MISSING = """
 import sys
 class Missing:
     def find_spec(self, name, path=None, target=None):
-        if name in ("wscodec._mask", "wscodec._utf8", "wscodec._frames"):
+        if name in ("wscodec._mask", "wscodec._utf8", "wscodec._frames", "wscodec._payload"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 sys.meta_path.insert(0, Missing())
 """

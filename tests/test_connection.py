@@ -738,3 +738,139 @@ def test_connection_stats_streaming() -> None:
     connection, peer = Connection(Role.SERVER, streaming=True), Encoder(Role.CLIENT)
     connection.receive(peer.encode_fragment("a", fin=False) + peer.encode_fragment("b", fin=True) + peer.encode(b"c"))
     assert (connection.stats.messages_received, connection.stats.frames_received) == (2, 3)
+
+
+# ------------------------------------------------------------------------------------------------------ chunks
+
+# Around the size from which on a payload is a chunk of its own.
+LARGE = 1 << 14
+SOME = ["a", b"b", "é" * 10, b"x" * (LARGE - 1), b"x" * LARGE, "y" * LARGE, "é" * LARGE, "", "z" * 100_000, b"c"]
+
+
+@roles
+def test_connection_chunks_are_the_data_to_send(role: Role) -> None:
+    for number in range(1 << len(SOME)):
+        if number.bit_count() > 3 and number % 61:
+            continue
+        connection = Connection(role)
+        messages = [message for place, message in enumerate(SOME) if number >> place & 1]
+        for message in messages:
+            connection.send(message)
+        chunks = connection.chunks_to_send()
+        wire = b"".join(chunks)
+        assert [f.payload.decode() if f.opcode == TEXT else f.payload for f in frames_of(wire)] == messages
+        assert role is Role.SERVER or all(type(chunk) is bytes for chunk in chunks)
+        assert connection.unsent_size == 0
+        assert (connection.chunks_to_send(), connection.data_to_send()) == ([], b"")
+        assert connection.stats.bytes_sent == len(wire)
+        assert connection.stats.messages_sent == connection.stats.frames_sent == len(messages)
+
+
+@roles
+def test_connection_chunks_in_order_with_everything_else(role: Role) -> None:
+    big = b"x" * LARGE
+    connection = Connection(role)
+    connection.send("a")
+    connection.send(big)
+    connection.ping(b"b")
+    connection.send_many([big, "c"])
+    connection.send_fragment(big, fin=False)
+    connection.receive(peer(role, (PING, b"d")))
+    connection.send_fragment(b"", fin=True)
+    connection.send("y" * LARGE)
+    connection.close(1001, "bye")
+    size = connection.unsent_size
+    wire = b"".join(connection.chunks_to_send())
+    assert len(wire) == size == connection.stats.bytes_sent
+    assert [(f.opcode, f.payload, f.fin) for f in frames_of(wire)] == [
+        (TEXT, b"a", True),
+        (BINARY, big, True),
+        (PING, b"b", True),
+        (BINARY, big, True),
+        (TEXT, b"c", True),
+        (BINARY, big, False),
+        (CONT, b"", True),
+        (TEXT, b"y" * LARGE, True),
+        (PONG, b"d", True),
+        (CLOSE, close_payload(1001, b"bye"), True),
+    ]
+    assert {f.key is None for f in frames_of(wire)} == {role is Role.SERVER}
+
+
+def test_connection_chunks_hold_the_payloads_themselves() -> None:
+    big = b"x" * LARGE
+    connection = Connection(Role.SERVER)
+    for message in ("a", "b", big, "c", "y" * LARGE, "d"):
+        connection.send(message)
+    chunks = connection.chunks_to_send()
+    assert [len(chunk) for chunk in chunks] == [6, 4, LARGE, 3, 4, LARGE, 3]
+    assert chunks[2] is big
+    assert isinstance(chunks[5], memoryview)
+    assert chunks[5] == b"y" * LARGE
+    del chunks
+    connection.send(big)
+    assert connection.data_to_send() == b"\x82\x7e\x40\x00" + big
+
+
+def test_connection_chunks_are_not_what_changes_later() -> None:
+    big = bytearray(b"x" * LARGE)
+    connection = Connection(Role.SERVER)
+    connection.send(big)
+    connection.send(memoryview(big))
+    big[:] = bytes(LARGE)
+    assert [f.payload for f in frames_of(b"".join(connection.chunks_to_send()))] == [b"x" * LARGE] * 2
+
+
+def test_connection_chunks_list_is_the_callers() -> None:
+    for connection in linked():
+        connection.chunks_to_send().append(b"not ours")
+        connection.chunks_before_close().append(b"not ours")
+        assert connection.chunks_to_send() == Connection(Role.SERVER).chunks_before_close() == []
+        connection.send("a")
+        connection.chunks_to_send().append(b"not ours")
+        assert connection.chunks_to_send() == []
+
+
+@roles
+def test_connection_chunks_before_close_hold_the_close_back(role: Role) -> None:
+    connection = Connection(role)
+    connection.receive(peer(role, (PING, b"p"), closing(1000)))
+    connection.send(b"x" * LARGE)
+    wire = b"".join(connection.chunks_before_close())
+    assert [f.opcode for f in frames_of(wire)] == [PONG, BINARY]
+    assert connection.close_owed
+    assert [f.opcode for f in frames_of(b"".join(connection.chunks_to_send()))] == [CLOSE]
+    assert connection.close_sent == Close(1000, "")
+
+
+def test_connection_chunks_of_text_that_is_none() -> None:
+    connection = Connection(Role.SERVER)
+    connection.send("a")
+    for text in ("\ud800" * LARGE, "é" * LARGE + "\udfff"):
+        with pytest.raises(ValueError, match="surrogates not allowed"):
+            connection.send(text)
+    assert connection.chunks_to_send() == [b"\x81\x01a"]
+    connection.send_fragment("a", fin=False)
+    with pytest.raises(ConcurrencyError):
+        connection.send("é" * LARGE)
+    assert connection.chunks_to_send() == [b"\x01\x01a"]
+
+
+# ---------------------------------------------------------------------------------------------- large messages
+
+
+@pytest.mark.parametrize("size", [LARGE - 1, LARGE, LARGE + 1, 65535, 65536, 100_000, 1 << 20])
+@pytest.mark.parametrize("kind", ["a", "é", "😀", b"x"], ids=["ascii", "latin", "emoji", "binary"])
+@roles
+def test_connection_large_message_echo(role: Role, kind: str | bytes, size: int) -> None:
+    message = (kind * size)[: size // len(kind.encode())] if isinstance(kind, str) else kind * size
+    sender, receiver = Connection(OTHER[role]), Connection(role)
+    sender.send(message)
+    wire = b"".join(sender.chunks_to_send())
+    for step in (len(wire), 65536, 10_007):
+        events = [
+            event for start in range(0, len(wire), step) for event in receiver.receive(wire[start : start + step])
+        ]
+        assert events == [message]
+        receiver.send(events[0])
+        assert sender.receive(b"".join(receiver.chunks_to_send())) == [message]

@@ -531,3 +531,15 @@ def test_invalid_utf8_is_no_matter_for_raw_frames() -> None:
     assert FrameDecoder(Role.CLIENT).feed(b"\x81\x01\xff") == [Frame(TEXT, b"\xff")]
     with pytest.raises(InvalidUtf8):
         wscodec.Decoder(Role.CLIENT).feed(b"\x81\x01\xff")
+
+
+@pytest.mark.parametrize("size", [16_383, 16_384, 16_385, 100_000])
+@pytest.mark.parametrize("role", ROLES, ids=lambda role: role.value)
+def test_frame_decoder_large_frames_cut_anywhere(role: Role, size: int) -> None:
+    payloads = [bytes(range(256)) * (size // 256 + 1), b"b" * size, b""]
+    wire = b"".join(frame(BINARY, payload, fin=bool(payload), key=to(role)) for payload in payloads)
+    for step in (len(wire), 65536, 9973, 1001):
+        decoder = FrameDecoder(role)
+        frames = [one for start in range(0, len(wire), step) for one in decoder.feed(wire[start : start + step])]
+        assert [one.payload for one in frames] == payloads
+        assert [one.fin for one in frames] == [True, True, False]

@@ -179,7 +179,7 @@ def test_free_threading_stays() -> None:
 def test_directives() -> None:
     # A Python with a GIL shows nothing of the first one, so the sources are asked.
     sources = list((TESTS.parent / "src/wscodec").glob("*.pyx"))
-    assert len(sources) == 6
+    assert len(sources) == 8
     for source in sources:
         directives = dict(re.findall(r"(\w+)=(\w+)", "".join(re.findall(r"(?m)^# cython:.*\n", source.read_text()))))
         assert directives["freethreading_compatible"] == "True", source.name

@@ -592,3 +592,106 @@ def test_streaming_keeps_no_payload() -> None:
             decoder.feed(chunk)
 
     assert traced(feed) < 100_000
+
+
+# ---------------------------------------------------------------------------------------------- large messages
+
+# Around the size from which on a fragment is unmasked straight into its message.
+LARGE = 1 << 14
+
+
+def large_wire(parts: list[bytes], opcode: int, role: Role) -> bytes:
+    """Return a message in these fragments, each with a key of its own, and a Ping before the last."""
+    last = len(parts) - 1
+    wire = b""
+    for number, part in enumerate(parts):
+        if number == last:
+            wire += frame(PING, b"p", key=to(role))
+        key = None if role is Role.CLIENT else bytes([number + 1, 7, 250, 99])
+        wire += frame(CONT if number else opcode, part, fin=number == last, key=key)
+    return wire
+
+
+@roles
+@pytest.mark.parametrize("size", [LARGE - 1, LARGE, LARGE + 1, 5 * LARGE])
+@pytest.mark.parametrize("kind", ["a", "é", "€", "😀"])
+def test_decoder_large_fragments(role: Role, kind: str, size: int) -> None:
+    """Of text, they cut characters."""
+    data = (kind * 5 * size).encode()[: 3 * size // 12 * 12]
+    parts = [data[:size], data[size : 2 * size], b"", data[2 * size :]]
+    for opcode, message in ((TEXT, data.decode()), (BINARY, data)):
+        wire = large_wire(parts, opcode, role)
+        for step in (len(wire), 65536, LARGE + 3, 4099):
+            chunks = [wire[start : start + step] for start in range(0, len(wire), step)]
+            assert decode(Decoder(role), chunks).events == [Ping(b"p"), message]
+
+
+@roles
+@pytest.mark.parametrize("place", [0, 1, LARGE - 1, LARGE, LARGE + 1, 2 * LARGE, 3 * LARGE - 1])
+def test_decoder_large_text_fails_at_the_wrong_byte(role: Role, place: int) -> None:
+    data = bytearray(b"a" * 3 * LARGE)
+    data[place] = 0xFF
+    for parts in ([bytes(data)], [bytes(data[:LARGE]), bytes(data[LARGE:])]):
+        wire = large_wire(parts, TEXT, role)
+        number = sum(map(len, parts[:-1])) <= place and len(parts) - 1
+        within = place - sum(map(len, parts[:number]))
+        proof = len(wire) - len(parts[-1]) + within if number == len(parts) - 1 else 4 + len(to(role) or b"") + within
+        assert decode(Decoder(role), [wire[:proof]]).error is None
+        assert decode(Decoder(role), [wire[: proof + 1]]).error == (InvalidUtf8, 1007, "a text message is not UTF-8")
+        assert decode(Decoder(role), [wire]).error == (InvalidUtf8, 1007, "a text message is not UTF-8")
+
+
+@roles
+def test_decoder_large_text_that_ends_within_a_character(role: Role) -> None:
+    data = "€".encode() * LARGE
+    for end in (-1, -2):
+        wire = large_wire([data[:LARGE], data[LARGE:end]], TEXT, role)
+        for chunks in ([wire], [wire[:-1], wire[-1:]], [wire[:LARGE], wire[LARGE:]]):
+            assert decode(Decoder(role), chunks).error == (InvalidUtf8, 1007, "a text message is not UTF-8")
+
+
+@roles
+@pytest.mark.parametrize("option", ["max_size", "max_frame_size"])
+def test_decoder_limit_of_large_fragments(role: Role, option: str) -> None:
+    for limit, good in ((2 * LARGE, True), (2 * LARGE - 1, False)):
+        parts = [bytes(LARGE), bytes(LARGE)] if option == "max_size" else [bytes(2 * LARGE), b""]
+        wire = large_wire(parts, BINARY, role)
+        for step in (len(wire), LARGE, 1000):
+            chunks = [wire[start : start + step] for start in range(0, len(wire), step)]
+            outcome = decode(Decoder(role, **{option: limit}), chunks)
+            assert (outcome.error is None) is good
+            assert good or outcome.error[:2] == (MessageTooBig, 1009)
+
+
+def test_decoder_delivers_what_never_changes() -> None:
+    decoder = Decoder(Role.SERVER)
+    delivered = []
+    for number in range(60):
+        data = b"%02d" % number * 10_000
+        wire = large_wire([data[:7000], data[7000:]], (TEXT, BINARY)[number % 2], Role.SERVER)
+        outcome = decode(decoder, [wire[:9000], wire[9000:]])
+        delivered.append((outcome.events[-1], data))
+    for message, data in delivered:
+        assert message == (data.decode() if isinstance(message, str) else data)
+        assert hash(message) == hash(data.decode() if isinstance(message, str) else bytes(bytearray(data)))
+
+
+@pytest.mark.parametrize("first", [0x81, 0x82], ids=["text", "binary"])
+def test_decoder_large_message_costs_twice_what_arrived_at_most(first: int) -> None:
+    decoder = Decoder(Role.CLIENT, max_size=None)
+    decoder.feed(header(first, 16 << 20))
+    piece = b"a" * 10_000
+    tracemalloc.start()
+    try:
+        for count in range(1, 500):
+            decoder.feed(piece)
+            assert tracemalloc.get_traced_memory()[0] <= 2 * count * len(piece) + 20_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_decoder_thousand_tiny_fragments_cost_their_bytes() -> None:
+    for opcode in (TEXT, BINARY):
+        decoder = Decoder(Role.SERVER)
+        wire = frame(opcode, b"a", fin=False, key=KEY) + frame(CONT, b"b", fin=False, key=KEY) * 999
+        assert traced(lambda decoder=decoder, wire=wire: decoder.feed(wire)) < 2 * 1000 + 6000

@@ -100,12 +100,15 @@ def cases() -> list[Any]:
             ("parse_header", (bad,), {}),
             ("take_messages", (bad, 0, False, 100, []), {}),
             ("take_frame", (bad, 0, False, 100), {}),
+            ("Payload.take", (bad, 0, 9, KEY, 0), {}),
         ]
         if bad is not None:
             found.append(("build_header", (1, 1), {"masking_key": bad}))
+            found.append(("Payload.take", (b"a", 0, 9, bad, 0), {}))
         if not isinstance(bad, str):
             found.append(("pack_messages", (["good", bad], None), {}))
             found.append(("pack_messages", (["good", bad], bytes(8)), {}))
+            found.append(("pack_chunks", (["good", bad], 4), {}))
     found += [("apply_mask_inplace", (bad, KEY), {}) for bad, _ in UNWRITABLE.values()]
     for size in (0, 3, 5):
         found += [
@@ -113,6 +116,7 @@ def cases() -> list[Any]:
             ("apply_mask_inplace", (bytearray(1), bytes(size)), {}),
             ("build_header", (1, 1), {"masking_key": bytes(size)}),
             ("pack_messages", (["a"], bytes(size)), {}),
+            ("Payload.take", (b"a", 0, 9, bytes(size), 0), {}),
         ]
     for number in ("1", None, 1.5, [], object):
         found += [
@@ -140,6 +144,12 @@ def cases() -> list[Any]:
         ("pack_messages", (None, None), {}),
         ("pack_messages", (b"ab", None), {}),
         ("pack_messages", ([], bytes(4)), {}),
+        ("pack_chunks", (["\ud800" * 9], 5), {}),
+        ("pack_chunks", (5, 5), {}),
+        ("pack_chunks", (None, 5), {}),
+        ("Payload.take", (b"a", -1, 9, KEY, 0), {}),
+        ("Payload.take", ("both", 0, -1, b"", 0), {}),
+        ("Payload.take", ("both", 0, 1, b"", 0), {}),
         ("decode_utf8", (b"a\xff",), {}),
         ("decode_utf8", (b"a\xe2\x82",), {}),
         ("decode_utf8", (b"\xed\xa0\x80",), {}),
@@ -151,8 +161,9 @@ def raised(implementation: Any, name: str, arguments: tuple, options: dict) -> t
     """Return the type and the text of the error."""
     kind, _, method = name.partition(".")
     function = implementation.twin(kind)
+    new = {"Utf8Validator": (), "Payload": (True,)}
     with pytest.raises(Exception) as caught:  # noqa: PT011
-        (getattr(function(), method) if method else function)(*arguments, **options)
+        (getattr(function(*new[kind]), method) if method else function)(*arguments, **options)
     return type(caught.value), str(caught.value)
 
 

@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 
 from ._pure import channel as _pure_channel
 from ._pure import frames as _pure_frames
+from ._pure import inbox as _pure_inbox
 from ._pure import lanes as _pure_lanes
 from ._pure import mask as _pure_mask
+from ._pure import payload as _pure_payload
 from ._pure import utf8 as _pure_utf8
 
 __all__ = [
     "ChannelLane",
     "ConnectionLane",
     "DecoderLane",
+    "Inbox",
     "Outbox",
+    "Payload",
     "Utf8Validator",
     "apply_mask",
     "apply_mask_inplace",
@@ -30,6 +34,7 @@ __all__ = [
     "decode_utf8",
     "is_valid_utf8",
     "kernels",
+    "pack_chunks",
     "pack_messages",
     "parse_header",
     "take_frame",
@@ -39,7 +44,8 @@ __all__ = [
 ]
 
 
-_mask, _utf8, _frames, _lanes, _channel = _pure_mask, _pure_utf8, _pure_frames, _pure_lanes, _pure_channel
+_mask, _utf8, _frames, _payload = _pure_mask, _pure_utf8, _pure_frames, _pure_payload
+_lanes, _inbox, _channel = _pure_lanes, _pure_inbox, _pure_channel
 backend = "pure"
 _wanted = os.environ.get("WSCODEC_BACKEND", "")
 
@@ -52,8 +58,10 @@ if not TYPE_CHECKING and _wanted != "pure":
         # Not `from . import`: where a module is missing, that speaks of a circular import.
         import wscodec._channel as _compiled_channel
         import wscodec._frames as _compiled_frames
+        import wscodec._inbox as _compiled_inbox
         import wscodec._lanes as _compiled_lanes
         import wscodec._mask as _compiled_mask
+        import wscodec._payload as _compiled_payload
         import wscodec._utf8 as _compiled_utf8
     except ImportError as error:
         if _wanted == "compiled":
@@ -61,8 +69,8 @@ if not TYPE_CHECKING and _wanted != "pure":
                 f"WSCODEC_BACKEND=compiled, but the compiled modules can't be imported: {error}"
             ) from error
     else:
-        _mask, _utf8, _frames = _compiled_mask, _compiled_utf8, _compiled_frames
-        _lanes, _channel = _compiled_lanes, _compiled_channel
+        _mask, _utf8, _frames, _payload = _compiled_mask, _compiled_utf8, _compiled_frames, _compiled_payload
+        _lanes, _inbox, _channel = _compiled_lanes, _compiled_inbox, _compiled_channel
         backend = "compiled"
 
 apply_mask = _mask.apply_mask
@@ -75,8 +83,11 @@ build_header = _frames.build_header
 take_messages = _frames.take_messages
 take_frame = _frames.take_frame
 pack_messages = _frames.pack_messages
+Payload = _payload.Payload
+pack_chunks = _payload.pack_chunks
 DecoderLane = _lanes.DecoderLane
 ConnectionLane = _lanes.ConnectionLane
+Inbox = _inbox.Inbox
 ChannelLane = _channel.ChannelLane
 Outbox = _channel.Outbox
 write_frame = _channel.write_frame

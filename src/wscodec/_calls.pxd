@@ -21,6 +21,8 @@ cdef class Call:
     cdef object inner
 
     cdef object begin(self, object target)
+    cdef object end(self, object result)
+    cdef int abandon(self) except -1
 
 
 # What the slot `am_send` of every class of calls has to be, for which Cython has no name: it goes on without an

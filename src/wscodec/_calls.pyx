@@ -21,7 +21,16 @@ cdef class Call:
     """
 
     cdef object begin(self, object target):
-        """Return the result, or leave a coroutine in `inner`."""
+        """Return the result, or leave in `inner` what is to be waited for."""
+
+    cdef object end(self, object result):
+        """Return the result, now that `inner` has one, or leave something else to be waited for there."""
+        self.inner = None
+        return result
+
+    cdef int abandon(self) except -1:
+        """Wait no more: whatever `inner` does now comes too late."""
+        return 0
 
     def __await__(self):
         return self
@@ -33,8 +42,7 @@ cdef class Call:
         """Go on, and return what is waited for; StopIteration with the result at the end."""
         cdef PyObject *result = NULL
         cdef PySendResult status = go_on(<PyObject *>self, <PyObject *>value, &result)
-        answer = <object>result
-        Py_DECREF(answer)
+        answer = taken(result)
         if status == PYGEN_NEXT:
             return answer
         raise StopIteration(answer)
@@ -45,15 +53,20 @@ cdef class Call:
             self.target = None
             self.inner = failing()
             self.inner.send(None)
-        return self.inner.throw(*error)
+        inner = self.inner
+        self.abandon()
+        return inner.throw(*error)
 
     def close(self):
         """End it."""
         self.target = None
-        if self.inner is not None:
-            self.inner.close()
+        inner = self.inner
+        self.abandon()
+        if inner is not None:
+            inner.close()
 
     def __del__(self):
+        self.abandon()
         if self.target is not None:
             warn(f"{type(self).__doc__[:-1]} was never awaited", RuntimeWarning, stacklevel=2)
 
@@ -65,16 +78,32 @@ def failing():
 
 cdef PySendResult go_on(PyObject *self, PyObject *value, PyObject **result) except PYGEN_ERROR:
     cdef Call call = <Call>self
+    cdef PySendResult status
     if call.inner is None:
         if call.target is None:
             raise RuntimeError("cannot reuse already awaited coroutine")
         target, call.target = call.target, None
         answer = call.begin(target)
-        if call.inner is None:
-            Py_INCREF(answer)
-            result[0] = <PyObject *>answer
-            return PYGEN_RETURN
-    return PyIter_Send(<PyObject *>call.inner, value, result)
+    else:
+        status = PyIter_Send(<PyObject *>call.inner, value, result)
+        if status != PYGEN_RETURN:
+            return status
+        answer = call.end(taken(result[0]))
+    while call.inner is not None:
+        status = PyIter_Send(<PyObject *>call.inner, <PyObject *>None, result)
+        if status != PYGEN_RETURN:
+            return status
+        answer = call.end(taken(result[0]))
+    Py_INCREF(answer)
+    result[0] = <PyObject *>answer
+    return PYGEN_RETURN
+
+
+cdef inline object taken(PyObject *result):
+    """Return an object that nobody else owns."""
+    answer = <object>result
+    Py_DECREF(answer)
+    return answer
 
 
 Coroutine.register(Call)

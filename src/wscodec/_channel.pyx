@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, annotation_typing=False, wraparound=False, nonecheck=True
 # cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lane of a connection on an event loop, compiled; the twin of `_pure/channel.py`.
 
@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
-from cpython.bytes cimport PyBytes_CheckExact
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact
 from cpython.object cimport PyObject
-from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport uint8_t
 
 from wscodec._calls cimport Call, PyTypeObject, go_on
 from wscodec._frames cimport is_plain
+from wscodec._inbox cimport Inbox, Reusable
 from wscodec._lanes cimport ConnectionLane
 
 from ._typing import Message, Parts, Prepared
@@ -25,30 +26,11 @@ __all__ = ["ChannelLane", "Outbox", "write_frame"]
 
 cdef extern from "Python.h":
     Py_ssize_t Py_REFCNT(PyObject *thing) noexcept
+    Py_buffer *PyMemoryView_GET_BUFFER(object view) noexcept
 
 
 cdef enum:
-    QUEUE_SIZE = 1 << 20  # as in `spec.py`
-
-
-cdef class Receiving(Call):
-    """A call of `recv`."""
-
-    cdef object begin(self, object target):
-        cdef ChannelLane channel = <ChannelLane>target
-        if channel.has_message():
-            return channel.dequeue()
-        self.inner = channel._recv_by_rules(None)
-
-
-cdef class Iterating(Call):
-    """A call of `__anext__`."""
-
-    cdef object begin(self, object target):
-        cdef ChannelLane channel = <ChannelLane>target
-        if channel.has_message():
-            return channel.dequeue()
-        self.inner = channel._anext_by_rules()
+    LARGE = 1 << 16  # as in `spec.py`
 
 
 cdef class Sending(Call):
@@ -65,12 +47,10 @@ cdef class Sending(Call):
             self.inner = channel._drain()
 
 
-(<PyTypeObject *>Receiving).tp_as_async.am_send = go_on
-(<PyTypeObject *>Iterating).tp_as_async.am_send = go_on
 (<PyTypeObject *>Sending).tp_as_async.am_send = go_on
 
 
-cdef class Outbox:
+cdef class Outbox(Reusable):
     """The channels that have something to write at the end of this tick of the event loop.
 
     All connections of a server share one, so that one callback serves them all.
@@ -79,17 +59,7 @@ cdef class Outbox:
     def __init__(self) -> None:
         self.channels = []
         self.loop = None
-        self.iterating = Iterating.__new__(Iterating)
         self.sending = Sending.__new__(Sending)
-
-    cdef object iterate(self, ChannelLane channel):
-        """Return a call that receives: the last one once more, if nobody has it any longer."""
-        cdef Iterating call = self.iterating
-        # One reference is the outbox's, the other this function's.
-        if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
-            call = self.iterating = Iterating.__new__(Iterating)
-        call.target, call.inner = channel, None
-        return call
 
     cdef object send(self, ChannelLane channel, object message):
         """Return a call that sends: the last one once more, if nobody has it any longer."""
@@ -120,7 +90,7 @@ cdef class Outbox:
                 channel._on_error(error)
 
 
-cdef class ChannelLane:
+cdef class ChannelLane(Inbox):
     """What a channel does with plain messages.
 
     Args:
@@ -143,34 +113,52 @@ cdef class ChannelLane:
         queue_high: int,
         write_high: int,
     ) -> None:
+        # A decoder that takes no message at once hands out parts.
+        super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
         self._transport = transport
-        self._loop = loop
         self._connection = connection
-        self._outbox = outbox
+        self._reusable = outbox
         self._on_messages = on_messages
-        self._queue_high = queue_high
         self._write_high = write_high
         self._heard = True
         self._write_paused = True  # until the opening handshake is over
 
     def data_received(self, data: bytes) -> None:
         """Take the peer's bytes; what they say is delivered before this returns."""
+        if not PyBytes_CheckExact(data):
+            data = bytes(data)
+        self.receive(<const uint8_t *>PyBytes_AS_STRING(data), len(data), data)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the buffer that all connections of the event loop share: it is read before another is read into."""
+        if self.outbox().buffer_of is not self._loop:
+            self.outbox().buffer, self.outbox().buffer_of = self._shared_buffer(), self._loop
+        return self.outbox().buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the peer's bytes, so many of the buffer's first ones."""
+        cdef Py_ssize_t size = nbytes
+        data = self.get_buffer(-1)
+        if not 0 <= size <= PyMemoryView_GET_BUFFER(data).len:
+            raise ValueError(f"the buffer has not {size} bytes")
+        self.receive(<const uint8_t *>PyMemoryView_GET_BUFFER(data).buf, size, data)
+
+    cdef int receive(self, const uint8_t *p, Py_ssize_t size, object data) except -1:
+        """Take the peer's bytes, and have what a callback sends go out right behind it."""
         cdef bint scheduled
         self._heard = True
         if self._on_messages is None:
-            self.receive(data)
-            return
-        # What the callback sends goes out right behind it, not at the end of the tick.
+            return self.take(p, size, data)
         scheduled, self._flush_scheduled = self._flush_scheduled, True
         try:
-            self.receive(data)
+            self.take(p, size, data)
         finally:
             self._flush_scheduled = scheduled
-        self.flush()
+        return self.flush()
 
-    cdef int receive(self, object data) except -1:
+    cdef int take(self, const uint8_t *p, Py_ssize_t size, object data) except -1:
         """Take the peer's bytes and deliver what they say."""
-        cdef list events = self._connection.take(data)
+        cdef list events = self._connection.take(p, size, data)
         if self._closing or self._connection._controls or self._connection.error is not None:
             self._deliver_by_rules(events)
         elif events:
@@ -190,93 +178,6 @@ cdef class ChannelLane:
         except Exception as error:
             self._on_callback_error(error)
         return 0
-
-    cdef int enqueue(self, list items) except -1:
-        """Keep items until they are asked for; while closing, only as many as the limits allow."""
-        if self._closing and (self._discarding or self.is_full()):
-            self._discarding = True  # what comes later would follow a gap
-            return 0
-        if self.queue is None:
-            self.queue, self.next = items, 0
-        else:
-            if self.next:
-                del self.queue[: self.next]
-                self.next = 0
-            self.queue += items
-        for item in items:
-            self._queue_size += size_of(item)
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if self.is_full():
-            self._regulate()
-        return 0
-
-    @property
-    def _unread(self) -> int:
-        """How many items wait to be asked for."""
-        return self.unread()
-
-    cdef Py_ssize_t unread(self) noexcept:
-        """Do the work of `_unread`."""
-        return 0 if self.queue is None else len(self.queue) - self.next
-
-    def _is_queue_full(self) -> bool:
-        """Tell whether there is as much in the queue as there may be."""
-        return self.is_full()
-
-    cdef bint is_full(self) noexcept:
-        """Do the work of `_is_queue_full`."""
-        return self._queue_size > QUEUE_SIZE or self.unread() > self._queue_high
-
-    def _dequeue(self) -> Any:
-        """Return the oldest item."""
-        return self.dequeue()
-
-    cdef object dequeue(self):
-        """Do the work of `_dequeue`."""
-        item = self.queue[self.next]
-        self.queue[self.next] = None
-        self.next += 1
-        if self.next == len(self.queue):
-            # The size is that of all that came since the queue was empty: to take off each item's size as it
-            # goes would cost more than the item's whole way through here.
-            self.queue, self._queue_size = None, 0
-        if self._reading_paused:
-            self._regulate()
-        return item
-
-    cdef bint has_message(self) noexcept:
-        """Whether a whole message can be taken from the queue, and nobody else is about to."""
-        if self.queue is None or self._waiter is not None:
-            return False
-        item = self.queue[self.next]
-        return PyUnicode_CheckExact(item) or PyBytes_CheckExact(item)
-
-    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
-        """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
-        return self._outbox.iterate(self) if self.has_message() else self._anext_by_rules()
-
-    def recv(self, decode: bool | None = None) -> Coroutine[Any, Any, str | bytes]:
-        """Return the next message.
-
-        A cancelled call loses no message. With `streaming`, the message is put together here.
-
-        Args:
-            decode: True turns bytes into str, False str into bytes; None leaves a text message str and a binary
-                one bytes.
-
-        Raises:
-            ConnectionClosed: there are no more messages.
-            ConcurrencyError: another task is receiving, or messages go to `on_messages`.
-            UnicodeDecodeError: `decode` is True, and the message is no UTF-8.
-
-        RFC 6455 §6.2.
-        """
-        if decode is not None or not self.has_message():
-            return self._recv_by_rules(decode)
-        cdef Call call = Receiving.__new__(Receiving)
-        call.target = self
-        return call
 
     def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> Coroutine[Any, Any, None]:
         """Send a message.
@@ -298,10 +199,10 @@ cdef class ChannelLane:
         RFC 6455 §5.4, §6.1.
         """
         if text is None and self.takes(message):
-            return self._outbox.send(self, message)
+            return self.outbox().send(self, message)
         return self._send_by_rules(message, text)
 
-    cdef bint takes(self, object message) noexcept:
+    cdef bint takes(self, object message) except -1:
         """Whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 
@@ -344,7 +245,7 @@ cdef class ChannelLane:
                 self._regulate()
         elif not self._flush_scheduled:
             self._flush_scheduled = True
-            self._outbox.add(self)
+            self.outbox().add(self)
         return 0
 
     def _flush(self) -> None:
@@ -355,7 +256,7 @@ cdef class ChannelLane:
         """Do the work of `_flush`."""
         if self._transport is None or self._write_paused:
             return 0
-        if self._closing or self._held or self._reading_paused:
+        if self._closing or self._held or self._reading_paused or self._connection.unsent_size >= LARGE:
             self._flush_by_rules()
         elif not self._transport.is_closing():
             data = self._connection.output()
@@ -393,8 +294,3 @@ def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
         else:
             others.append(channel)
     return count, others
-
-
-cdef Py_ssize_t size_of(object item) except -1:
-    """The size of an item of the queue: in characters for text, else in bytes."""
-    return len(item) if PyUnicode_CheckExact(item) or PyBytes_CheckExact(item) else len(item.data)

@@ -1,6 +1,6 @@
 # The lanes of a decoder and a connection, for those of the network. Floor 1.
 
-from libc.stdint cimport uint64_t
+from libc.stdint cimport uint8_t, uint64_t
 
 
 cdef class DecoderLane:
@@ -10,7 +10,7 @@ cdef class DecoderLane:
     cdef readonly bint _masked
     cdef readonly Py_ssize_t _run_limit
 
-    cdef Py_ssize_t take(self, bytes data, list events) except -1
+    cdef Py_ssize_t take(self, const uint8_t *p, Py_ssize_t size, list events) except -1
 
 
 cdef class ConnectionLane:
@@ -32,12 +32,12 @@ cdef class ConnectionLane:
     cdef public bint _listening
     cdef public bint _speaking
 
-    cdef list take(self, object data)
+    cdef list take(self, const uint8_t *p, Py_ssize_t size, object data)
     cdef int put(self, object message, object text) except -1
     cdef int put_many(self, object messages) except -1
     cdef bytes output(self)
     cdef bytes packed(self)
-    cdef bint takes_frame(self, bytes frame) noexcept
+    cdef bint takes_frame(self, bytes frame) except -1
     cdef int count(self, bytes frames, uint64_t messages) except -1
     cdef bint goes_plain(self, object message) noexcept
     cdef Py_ssize_t frame_size(self, object message)

@@ -1,4 +1,4 @@
-# cython: language_level=3, binding=True, annotation_typing=False, boundscheck=False, wraparound=False
+# cython: language_level=3, binding=True, annotation_typing=False, wraparound=False, nonecheck=True
 # cython: freethreading_compatible=True, subinterpreters_compatible=own_gil, auto_pickle=False
 """The fast lanes of a decoder and of a connection, compiled; the twin of `_pure/lanes.py`.
 
@@ -21,6 +21,10 @@ from ._typing import Buffer, Message, Prepared
 from .events import Event
 
 __all__ = ["ConnectionLane", "DecoderLane"]
+
+
+cdef enum:
+    LARGE = 1 << 16  # as in `spec.py`
 
 
 cdef class DecoderLane:
@@ -66,20 +70,18 @@ cdef class DecoderLane:
         cdef list events = []
         cdef Py_ssize_t position = 0
         if PyBytes_CheckExact(data):
-            position = self.take(data, events)
+            position = self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), events)
             if position == PyBytes_GET_SIZE(data) and self._between:
                 return events
         self._feed_by_rules(data, position, events)
         return events
 
-    cdef Py_ssize_t take(self, bytes data, list events) except -1:
-        """Take the run of plain messages that `data` begins with; return where it ends, in bytes."""
+    cdef Py_ssize_t take(self, const uint8_t *p, Py_ssize_t size, list events) except -1:
+        """Take the run of plain messages that `size` bytes at `p` begin with; return where it ends, in bytes."""
         cdef Py_ssize_t position
         if not self._between:
             return 0
-        position = take_run(
-            <const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0, self._masked, self._run_limit, events
-        )
+        position = take_run(p, size, 0, self._masked, self._run_limit, events)
         self.frames += <uint64_t>len(events)
         self._controls = None
         return position
@@ -132,22 +134,26 @@ cdef class ConnectionLane:
 
         RFC 6455 §5, §6.2, §7.
         """
-        return self.take(data)
-
-    cdef list take(self, object data):
-        """Do the work of `receive`."""
         cdef list events = []
-        cdef Py_ssize_t position = 0
+        if PyBytes_CheckExact(data):
+            return self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data)
+        if self._listening:
+            self._receive_by_rules(data, 0, events)
+        return events
+
+    cdef list take(self, const uint8_t *p, Py_ssize_t size, object data):
+        """Do the work of `receive` with the `size` bytes at `p`, which are those that `data` begins with."""
+        cdef list events = []
+        cdef Py_ssize_t position
         if not self._listening:
             return events
-        if PyBytes_CheckExact(data):
-            position = self._decoder.take(data, events)
-            if position == PyBytes_GET_SIZE(data) and self._decoder._between:
-                self._bytes_received += <uint64_t>position
-                self._messages_received += <uint64_t>len(events)
-                self._controls = None
-                return events
-        self._receive_by_rules(data, position, events)
+        position = self._decoder.take(p, size, events)
+        if position == size and self._decoder._between:
+            self._bytes_received += <uint64_t>position
+            self._messages_received += <uint64_t>len(events)
+            self._controls = None
+            return events
+        self._receive_by_rules(data if PyBytes_CheckExact(data) else data[:size], position, events)
         return events
 
     def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
@@ -219,27 +225,29 @@ cdef class ConnectionLane:
         """Do the work of `data_to_send`."""
         if self._late_pong is not None or self._owed is not None:
             self._put_what_is_owed()
-        return self._take_output()
+        if self._output is None and self.unsent_size < LARGE:
+            self.unsent_size = 0
+            return b"" if self._unpacked is None else self.packed()
+        return b"".join(self._take_chunks())
+
+    def _take_chunks(self) -> list[bytes | memoryview]:
+        """Return what is to be written, in chunks, and forget it."""
+        if self._unpacked is not None:
+            self._pack()
+        output, self._output = self._output, None
+        self.unsent_size = 0
+        return [] if output is None else output
 
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
+        if self.unsent_size >= LARGE:
+            self._pack_large()
+            return
         frames = self.packed()
         if self._output is None:
             self._output = [frames]
         else:
             self._output.append(frames)
-
-    def _take_output(self) -> bytes:
-        """Return what is to be written, and forget it."""
-        cdef list output
-        if self._output is None:
-            self.unsent_size = 0
-            return b"" if self._unpacked is None else self.packed()
-        if self._unpacked is not None:
-            self._pack()
-        output, self._output = self._output, None
-        self.unsent_size = 0
-        return output[0] if len(output) == 1 else b"".join(output)
 
     cdef bytes packed(self):
         """Return the frames of the messages that wait for it."""
@@ -257,7 +265,7 @@ cdef class ConnectionLane:
         self._messages_sent += messages
         return 0
 
-    cdef bint takes_frame(self, bytes frame) noexcept:
+    cdef bint takes_frame(self, bytes frame) except -1:
         """Whether the next that is written can be a frame that was made before, not masked."""
         if not self._speaking or self.unsent_size != 0 or self._take_keys is not None or self._late_pong is not None:
             return False

@@ -22,6 +22,10 @@ cdef extern from "_kernels/cpu.h" nogil:
 cdef const wsc_mask_kernel *mask_kernel_in_use() noexcept nogil
 
 
+# Read the four bytes of `key` as they apply from `offset` on; TypeError or ValueError for what is no key.
+cdef int read_key(object key, object offset, uint32_t *turned) except -1
+
+
 cdef inline uint64_t unmask(void *dst, const uint8_t *src, Py_ssize_t size, uint32_t key) noexcept:
     """Copy and unmask; not 0 if any byte of the result isn't ASCII."""
     if size <= 32:

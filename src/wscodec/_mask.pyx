@@ -35,8 +35,7 @@ cdef extern from "Python.h":
     unsigned long PyLong_AsUnsignedLongMask(object number) except? <unsigned long>-1
 
 
-cdef inline int read_key(object key, object offset, uint32_t *turned) except -1:
-    """Read the four bytes of `key` as they apply from `offset` on."""
+cdef int read_key(object key, object offset, uint32_t *turned) except -1:
     cdef size_t phase = PyLong_AsUnsignedLongMask(offset) & 3
     if PyBytes_CheckExact(key) and PyBytes_GET_SIZE(key) == 4:
         turned[0] = wsc_mask_key(<const uint8_t *>PyBytes_AS_STRING(key), phase)

@@ -28,3 +28,6 @@ cdef extern from "_kernels/cpu.h" nogil:
 
 # The text of `size` bytes of UTF-8, or None if they are not valid.
 cdef str text_of(const uint8_t *p, Py_ssize_t size)
+
+# The state of a validator that was in `state` after `size` bytes more.
+cdef unsigned feed_text(unsigned state, const uint8_t *p, Py_ssize_t size) noexcept

@@ -73,6 +73,10 @@ cdef str text_by_python(const uint8_t *p, Py_ssize_t size):
         return None
 
 
+cdef unsigned feed_text(unsigned state, const uint8_t *p, Py_ssize_t size) noexcept:
+    return wsc_utf8_feed(utf8_kernel, state, p, <size_t>size)
+
+
 def is_valid_utf8(data: Buffer, /) -> bool:
     """Tell whether `data` is UTF-8, whole and well-formed.
 
@@ -147,7 +151,7 @@ cdef class Utf8Validator:
         """
         cdef Py_buffer view
         open_view(data, &view)
-        self.state = wsc_utf8_feed(utf8_kernel, self.state, <const uint8_t *>view.buf, <size_t>view.len)
+        self.state = feed_text(self.state, <const uint8_t *>view.buf, view.len)
         PyBuffer_Release(&view)
         return self.state != WSC_UTF8_REJECT
 

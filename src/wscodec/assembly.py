@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from ._backend import Utf8Validator, decode_utf8
+from ._backend import Payload, Utf8Validator, decode_utf8
 from .errors import InvalidUtf8
 from .events import Event, Fragment
+from .frames import FrameReader
 from .spec import Opcode
 
 __all__ = ["Assembly", "StreamedMessage", "WholeMessage"]
-
-
-# Pieces smaller than this are put together at once: each as an object of its own would take a multiple of its size.
-_SMALL = 4096
-_BLOCK = 65536
 
 
 class Assembly(Protocol):
@@ -25,7 +21,7 @@ class Assembly(Protocol):
 
     Attributes:
         fragments: how many frames there were so far; counted by the caller.
-        size: of what arrived, in bytes; counted by the caller.
+        size: of what arrived, in bytes.
     """
 
     fragments: int
@@ -34,34 +30,39 @@ class Assembly(Protocol):
     def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
         """Take the next piece of payload and append what there is to be told to `events`."""
 
+    def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
+        """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
+
 
 class WholeMessage:
     """A message under assembly: its text is validated as it arrives, and its size is that of what arrived."""
 
-    __slots__ = ("_pieces", "_small", "_validator", "fragments", "size")
+    __slots__ = ("_payload", "fragments", "size")
 
     def __init__(self, opcode: int) -> None:
-        # A buffer that grows would be copied again and again, and leave the allocator with holes.
-        self._pieces: list[bytes | bytearray] = []
-        self._small: bytearray | None = None
-        self._validator = Utf8Validator() if opcode == Opcode.TEXT else None
+        self._payload = Payload(opcode == Opcode.TEXT)
         self.fragments = 0
         self.size = 0
 
     def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
-        """Take the next piece of payload; with the last one, append the message to `events`."""
-        validate(self._validator, piece, fin)
-        if len(piece) >= _SMALL:
-            self._small = None
-            self._pieces.append(piece)
-        elif self._small is not None and len(self._small) < _BLOCK:
-            self._small += piece
-        else:
-            self._small = bytearray(piece)
-            self._pieces.append(self._small)
-        if fin:
-            payload = b"".join(self._pieces)
-            events.append(payload if self._validator is None else decode_utf8(payload))
+        """Take the payload of the next frame; with the last one, append the message to `events`."""
+        self.size += self._payload.take(piece, 0, len(piece), None, 0)
+        self._judge(fin, events)
+
+    def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
+        """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
+        size = reader.read_into(self._payload, data, position)
+        self.size += size
+        self._judge(fin and not reader.remaining, events)
+        return size
+
+    def _judge(self, done: bool, events: list[Event]) -> None:
+        """Refuse text that is not UTF-8, or ends within a character where the message ends (§8.1)."""
+        message = self._payload.finish() if done else None
+        if message is not None:
+            events.append(message)
+        elif done or not self._payload.valid:
+            raise InvalidUtf8("a text message is not UTF-8")
 
 
 class StreamedMessage:
@@ -77,26 +78,26 @@ class StreamedMessage:
 
     def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
         """Take the next piece of payload and append what there is of it to `events`."""
-        validate(self._validator, piece, fin)
+        self.size += len(piece)
         if self._validator is None:
             self._append(piece, fin, events)
             return
+        if not self._validator.feed(piece) or (fin and not self._validator.complete):
+            raise InvalidUtf8("a text message is not UTF-8")
         text = self._held + piece
         end = len(text) if self._validator.complete else unfinished(text)
         self._held = text[end:]
         self._append(decode_utf8(text[:end]), fin, events)
 
+    def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
+        """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
+        piece = reader.read_payload(data, position)
+        self.add(piece, fin and not reader.remaining, events)
+        return len(piece)
+
     def _append(self, data: str | bytes, fin: bool, events: list[Event]) -> None:
         if data or fin:
             events.append(Fragment(data, fin))
-
-
-def validate(validator: Utf8Validator | None, piece: bytes, fin: bool) -> None:
-    """Refuse a piece of text that is not UTF-8, or ends within a character where the message ends (§8.1)."""
-    if validator is None:
-        return
-    if not validator.feed(piece) or (fin and not validator.complete):
-        raise InvalidUtf8("a text message is not UTF-8")
 
 
 def unfinished(text: bytes) -> int:

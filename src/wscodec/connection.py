@@ -13,7 +13,7 @@ from typing import TypedDict
 
 from ._backend import ConnectionLane
 from ._typing import Buffer, Message
-from .control import close_event, close_payload
+from .control import close_event_of
 from .deflate import AgreedDeflate
 from .deflating import DeflatingEncoder
 from .encoder import Encoder, PreparedMessage
@@ -22,13 +22,7 @@ from .events import Close, Event, Fragment, Ping
 from .inflating import InflatingDecoder
 from .keys import take_keys
 from .messages import Decoder
-from .spec import (
-    DEFAULT_MAX_FRAGMENTS,
-    DEFAULT_MAX_SIZE,
-    CloseCode,
-    Role,
-    State,
-)
+from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role, State
 from .stats import Stats
 
 __all__ = ["Connection"]
@@ -179,7 +173,7 @@ class Connection(ConnectionLane):
         if self.close_sent is None and self._owed is None and not self._eof:
             self._put_late_pong()
             self._put(frame)
-            self._stop_speaking(_close_event(code, reason))
+            self._stop_speaking(close_event_of(code, reason))
 
     def fail(self, code: int = CloseCode.INTERNAL_ERROR, reason: str = "") -> None:
         """Fail the connection: receive nothing more, and owe the peer a Close frame (RFC 6455 §7.1.7).
@@ -190,7 +184,7 @@ class Connection(ConnectionLane):
         Raises:
             ValueError: as `Encoder.close` does.
         """
-        failure = _close_event(code, reason)
+        failure = close_event_of(code, reason)
         if not self._listening:
             return
         self._failure = failure
@@ -198,13 +192,25 @@ class Connection(ConnectionLane):
         if self.close_sent is None:
             self._owed = failure
 
+    def chunks_to_send(self) -> list[bytes | memoryview]:
+        """Do what `data_to_send` does, but return chunks, as for `writelines`.
+
+        A server's large payloads are not copied: they are the `bytes` that were sent, and views of the ASCII `str`.
+        """
+        self._put_what_is_owed()
+        return self._take_chunks()
+
     def data_before_close(self) -> bytes:
         """Return what is to be written now but for a Close frame that is owed, and forget it.
 
         It is for those who let the application answer at its own pace before the connection closes.
         """
+        return b"".join(self.chunks_before_close())
+
+    def chunks_before_close(self) -> list[bytes | memoryview]:
+        """Do what `data_before_close` does, but return chunks, as `chunks_to_send`."""
         self._put_late_pong()
-        return self._take_output()
+        return self._take_chunks()
 
     def closed_error(self) -> ConnectionClosed:
         """Return the error for using the connection once it has ended, or is about to."""
@@ -293,12 +299,24 @@ class Connection(ConnectionLane):
     def _put(self, frames: bytes, count: int = 1) -> None:
         if self._unpacked is not None:
             self._pack()
-        if self._output is None:
-            self._output = [frames]
-        else:
-            self._output.append(frames)
+        self._add([frames], len(frames), count)
         self.unsent_size += len(frames)
-        self._bytes_sent += len(frames)
+
+    def _pack_large(self) -> None:
+        """Make chunks of the messages that wait for it, some of which are large."""
+        messages, self._unpacked = self._unpacked, None
+        assert messages is not None
+        chunks = self._encoder.pack_chunks(messages)
+        self._add(chunks, sum(map(len, chunks)), len(messages))
+        self._messages_sent += len(messages)
+
+    def _add(self, chunks: list[bytes | memoryview], size: int, count: int) -> None:
+        """Put `count` frames behind the others."""
+        if self._output is None:
+            self._output = chunks
+        else:
+            self._output += chunks
+        self._bytes_sent += size
         self._frames_sent += count
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
@@ -312,8 +330,3 @@ class Connection(ConnectionLane):
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:
             raise self.closed_error()
-
-
-def _close_event(code: int | None, reason: str) -> Close:
-    """Return the Close event that the peer will see for these arguments; ValueError as in `close_payload`."""
-    return close_event(close_payload(code, reason))

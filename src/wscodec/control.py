@@ -15,7 +15,7 @@ from .spec import MAX_REASON_SIZE, Opcode, is_sendable_close_code
 PING = int(Opcode.PING)
 PONG = int(Opcode.PONG)
 
-__all__ = ["check_close_payload", "close_event", "close_payload", "control_event"]
+__all__ = ["check_close_payload", "close_event", "close_event_of", "close_payload", "control_event"]
 
 
 def check_close_payload(payload: bytes, done: bool) -> None:
@@ -40,6 +40,11 @@ def control_event(opcode: int, payload: bytes) -> Ping | Pong | Close:
 def close_event(payload: bytes) -> Close:
     """Return the event for a Close frame (§5.5.1)."""
     return Close(int.from_bytes(payload[:2]), payload[2:].decode()) if payload else Close()
+
+
+def close_event_of(code: int | None, reason: str) -> Close:
+    """Return the event that the peer will see for these arguments; errors as in `close_payload`."""
+    return close_event(close_payload(code, reason))
 
 
 def close_payload(code: int | None, reason: str) -> bytes:

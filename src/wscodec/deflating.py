@@ -60,8 +60,7 @@ class DeflatingEncoder(Encoder):
             return self._message(*payload_of(message))
         return self._message(*as_kind(message, text))
 
-    def pack(self, messages: Sequence[Message]) -> bytes:
-        """Do what `encode_many` does, whatever has begun since the messages were sent."""
+    def _burst(self, messages: Sequence[Message]) -> bytes:
         # All of them are judged before the first one is compressed.
         payloads = [payload_of(message) for message in messages]
         return b"".join([self._message(*payload) for payload in payloads])

@@ -9,14 +9,14 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from ._backend import is_valid_utf8, pack_messages
+from ._backend import is_valid_utf8, pack_chunks, pack_messages
 from ._buffers import flat_view
 from ._typing import Buffer, Message
 from .control import close_payload
 from .errors import ConcurrencyError, not_a_message
 from .frames import encode_frame, is_server
 from .keys import take_key, take_keys
-from .spec import CloseCode, Opcode, Role
+from .spec import LARGE, CloseCode, Opcode, Role
 
 __all__ = ["Encoder", "PreparedMessage", "encode", "encode_many"]
 
@@ -119,11 +119,19 @@ class Encoder:
         self._check_free()
         if isinstance(messages, str):
             raise TypeError("a burst is a sequence of messages, not one message")
+        return self._burst(messages)
+
+    def _burst(self, messages: Sequence[Message]) -> bytes:
+        """Return messages as frames."""
         return self.pack(messages)
 
     def pack(self, messages: Sequence[Message]) -> bytes:
         """Do what `encode_many` does, whatever has begun since the messages were sent."""
         return pack_messages(messages, take_keys(len(messages)) if self._masked else None)
+
+    def pack_chunks(self, messages: Sequence[Message]) -> list[bytes | memoryview]:
+        """Do what `pack` does, but return chunks: a server's large payloads are not copied."""
+        return [self.pack(messages)] if self._masked else pack_chunks(messages, LARGE)
 
     def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
         """Encode the next part of a message as one frame.

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import sys
 
-from ._backend import apply_mask, build_header, parse_header, take_frame
+from ._backend import Payload, apply_mask, build_header, parse_header, take_frame
 from ._buffers import flat_view
 from ._typing import Buffer
 from .errors import MessageTooBig, ProtocolError
@@ -160,6 +160,13 @@ class FrameReader:
         self.remaining -= len(piece)
         return piece
 
+    def read_into(self, payload: Payload, data: bytes | memoryview, position: int) -> int:
+        """Add to `payload` what `read_payload` would return, and return its size."""
+        size = payload.take(data, position, self.remaining, self._key, self._offset)
+        self._offset += size
+        self.remaining -= size
+        return size
+
 
 class FrameDecoder:
     """Decodes raw frames, reserved bits and reserved opcodes included.
@@ -178,7 +185,7 @@ class FrameDecoder:
         self._limit = check_limit("max_size", max_size)
         self._reader = FrameReader()
         self._header: Header | None = None
-        self._payload = bytearray()
+        self._payload = Payload(text=False)
         self._failure: ProtocolError | None = None
 
     def feed(self, data: Buffer) -> list[Frame]:
@@ -236,9 +243,7 @@ class FrameDecoder:
                 check_length(head, self._limit)
             self._header, position = reader.read_header(head, position)
         if self._header is not None:
-            piece = reader.read_payload(data, position)
-            position += len(piece)
-            self._payload += piece
+            position += reader.read_into(self._payload, data, position)
             self._finish(self._header, frames)
         return position
 
@@ -246,7 +251,8 @@ class FrameDecoder:
         """Append the frame, if all of its payload is there."""
         if self._reader.remaining:
             return
-        payload, self._payload, self._header = bytes(self._payload), bytearray(), None
+        payload, self._header = self._payload.finish(), None
+        assert type(payload) is bytes
         frames.append(Frame(header.opcode, payload, header.fin, header.rsv1, header.rsv2, header.rsv3))
 
 

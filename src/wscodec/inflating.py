@@ -5,12 +5,12 @@ Floor 3.
 
 from __future__ import annotations
 
-from ._backend import decode_utf8
-from .assembly import Assembly
+from ._backend import Utf8Validator, decode_utf8
+from .assembly import Assembly, StreamedMessage
 from .compression import Inflater
 from .errors import InvalidUtf8
 from .events import Event
-from .frames import NO_LIMIT
+from .frames import NO_LIMIT, FrameReader
 from .messages import Decoder
 from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, FIN, OPCODE, RSV1, Opcode, Role
 
@@ -23,6 +23,10 @@ _WHOLE = frozenset((FIN | RSV1 | int(Opcode.TEXT), _WHOLE_BINARY))
 # What a message may have in compressed bytes beyond an eighth more than `max_size`: no compressor of sense makes a
 # byte longer than 9 bits; the rest is for the headers of blocks, and for the empty ones that end each fragment.
 _MARGIN = 1 << 16
+
+# Pieces smaller than this are put together at once: each as an object of its own would take a multiple of its size.
+_SMALL = 4096
+_BLOCK = 65536
 
 
 class InflatingDecoder(Decoder):
@@ -89,8 +93,10 @@ class InflatingDecoder(Decoder):
         return min(self._max_frame_size, self._max_compressed) if first & RSV1 else self._limit()
 
     def _assemble(self, opcode: int, rsv1: bool) -> Assembly:
-        message = super()._assemble(opcode, rsv1)
-        return CompressedMessage(message, self._inflater, self._max_size) if rsv1 else message
+        if not rsv1:
+            return super()._assemble(opcode, rsv1)
+        message = StreamedMessage(opcode) if self.streaming else InflatedMessage(opcode)
+        return CompressedMessage(message, self._inflater, self._max_size)
 
 
 class CompressedMessage:
@@ -108,7 +114,7 @@ class CompressedMessage:
 
     __slots__ = ("_inflater", "_max_size", "_message", "fragments", "size")
 
-    def __init__(self, message: Assembly, inflater: Inflater, max_size: int) -> None:
+    def __init__(self, message: StreamedMessage | InflatedMessage, inflater: Inflater, max_size: int) -> None:
         self._message = message
         self._inflater = inflater
         self._max_size = max_size
@@ -122,14 +128,55 @@ class CompressedMessage:
             InvalidDeflate, MessageTooBig: as `Inflater.inflate` does.
             InvalidUtf8: what it says is no text.
         """
+        self.size += len(piece)
         message = self._message
         pieces = self._inflater.inflate_pieces(piece, self._max_size - message.size, fin=fin)
-        message.size += sum(map(len, pieces))
         *earlier, last = pieces or (b"",)
         # One by one: put together they would take as much memory again, before the message is known to be good.
         for data in earlier:
             message.add(data, False, events)
         message.add(last, fin, events)
+
+    def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
+        """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
+        piece = reader.read_payload(data, position)
+        self.add(piece, fin and not reader.remaining, events)
+        return len(piece)
+
+
+class InflatedMessage:
+    """An inflated message under assembly, in pieces until it is whole.
+
+    A buffer that grows would take up to twice as much, for what may turn out to be a bomb.
+
+    Attributes:
+        size: of what was added, in bytes.
+    """
+
+    __slots__ = ("_pieces", "_small", "_validator", "size")
+
+    def __init__(self, opcode: int) -> None:
+        self._pieces: list[bytes | bytearray] = []
+        self._small: bytearray | None = None
+        self._validator = Utf8Validator() if opcode == Opcode.TEXT else None
+        self.size = 0
+
+    def add(self, piece: bytes, fin: bool, events: list[Event]) -> None:
+        """Take the next piece; with the last one, append the message to `events`."""
+        self.size += len(piece)
+        if self._validator is not None and not self._validator.feed(piece):
+            raise InvalidUtf8("a text message is not UTF-8")
+        if len(piece) >= _SMALL:
+            self._small = None
+            self._pieces.append(piece)
+        elif self._small is not None and len(self._small) < _BLOCK:
+            self._small += piece
+        else:
+            self._small = bytearray(piece)
+            self._pieces.append(self._small)
+        if fin:
+            data = b"".join(self._pieces)
+            events.append(data if self._validator is None else text_of(data))
 
 
 def text_of(data: bytes) -> str:

@@ -30,6 +30,7 @@ from .spec import (
     DEFAULT_MAX_FRAGMENTS,
     DEFAULT_MAX_SIZE,
     FIN,
+    LARGE,
     LENGTH,
     OPCODE,
     RSV1,
@@ -136,7 +137,7 @@ class Decoder(DecoderLane):
                     self.frames += len(events) - before
                     if position == end:
                         return
-                frame = take_frame(data, position, self._masked, self._limit())
+                frame = take_frame(data, position, self._masked, min(self._limit(), LARGE))
             if frame is None:
                 position = self._take_piece(data, position, events)
             else:
@@ -153,7 +154,10 @@ class Decoder(DecoderLane):
             self._end_control(first & OPCODE, payload, events)
         else:
             self._begin(first & OPCODE, first & RSV1 != 0)
-            self._take_data(payload, True, first & FIN != 0, events)
+            assert self._message is not None
+            self._message.add(payload, first & FIN != 0, events)
+            if first & FIN:
+                self._message = None
 
     def _take_piece(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
         """Take what there is of a frame that isn't all there, or is faulty, and return the position behind it."""
@@ -164,16 +168,16 @@ class Decoder(DecoderLane):
             if self._header is None:
                 return position
             self._begin(self._header.opcode, self._header.rsv1)
-        piece = self._reader.read_payload(data, position)
-        done = not self._reader.remaining
         if self._header.opcode & CONTROL:
-            self._take_control(self._header.opcode, piece, done, events)
+            piece = self._reader.read_payload(data, position)
+            position += len(piece)
+            self._take_control(self._header.opcode, piece, not self._reader.remaining, events)
         else:
-            self._take_data(piece, done, self._header.fin, events)
-        if done:
+            position = self._read_data(data, position, self._header.fin, events)
+        if not self._reader.remaining:
             self._header = None
             self.frames += 1
-        return position + len(piece)
+        return position
 
     def _limit(self) -> int:
         """Return the longest payload that the next data frame may have (§10.4)."""
@@ -226,14 +230,13 @@ class Decoder(DecoderLane):
         """Return a message that begins with a frame like that, which is judged already."""
         return self._assembler(opcode)
 
-    def _take_data(self, piece: bytes, done: bool, fin: bool, events: list[Event]) -> None:
-        """Add a piece of payload to its message."""
-        message = self._message
-        assert message is not None
-        message.size += len(piece)
-        message.add(piece, done and fin, events)
-        if done and fin:
+    def _read_data(self, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
+        """Add what there is of a data frame to its message, and return the position behind it."""
+        assert self._message is not None
+        position += self._message.read(self._reader, data, position, fin, events)
+        if fin and not self._reader.remaining:
             self._message = None
+        return position
 
     def _take_control(self, opcode: int, piece: bytes, done: bool, events: list[Event]) -> None:
         """Add a piece of payload to a control frame."""

@@ -116,6 +116,9 @@ VERSION: Final = "13"
 DEFAULT_MAX_SIZE: Final = 1 << 20
 DEFAULT_MAX_FRAGMENTS: Final = 4096
 
+# Ours: a payload of so many bytes is worth an object of its own; below, copying it costs less than that.
+LARGE: Final = 1 << 16
+
 # Ours: how much may wait unread, in bytes (in characters, for text): `max_queue` alone would let 16 MiB pile up.
 QUEUE_SIZE: Final = 1 << 20
 

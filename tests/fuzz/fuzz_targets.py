@@ -129,6 +129,29 @@ def runs(rng: Random) -> Observe:
     return observe
 
 
+def payloads(rng: Random) -> Observe:
+    """A message put together from pieces of frames, and sent again in chunks."""
+    text = rng.random() < 0.6
+    parts = [some_utf8(rng) if text else some_bytes(rng) for _ in range(rng.randrange(1, 5))]
+    pieces = [(cut(rng, part), len(part), rng.choice((None, some_key(rng)))) for part in parts]
+    more = rng.choice((0, 0, 1, 1 << 40))
+    least = rng.choice((0, 1, 10, 100, 1 << 14))
+
+    def observe(implementation: Implementation) -> Any:
+        ours = implementation.twin("Payload")(text)
+        steps = []
+        for chunks, size, key in pieces:
+            done = 0
+            for chunk in chunks:
+                done += ours.take(chunk, 0, size - done + more, key, done)
+                steps.append((done, ours.valid))
+        message = ours.finish()
+        packed = [] if message is None else implementation.twin("pack_chunks")([message, "", message], least)
+        return steps, message, [(type(chunk).__name__, bytes(chunk)) for chunk in packed], ours.finish()
+
+    return observe
+
+
 def some_limits(rng: Random) -> dict[str, Any]:
     return {
         "max_size": rng.choice((None, None, 0, 10, 125, 126, 2000)),
@@ -230,7 +253,8 @@ def connection(rng: Random) -> Observe:
         while rng.random() < 0.5:
             calls.append(_sending(rng))
         if rng.random() < 0.5:
-            calls.append((rng.choice(("data_to_send", "data_before_close")), (), {}))
+            what = rng.choice(("data_to_send", "data_before_close", "chunks_to_send", "chunks_before_close"))
+            calls.append((what, (), {}))
         if rng.random() < 0.03:
             calls.append(("fail", (1011, "broken"), {}))
     calls += [("eof", (), {}), ("data_to_send", (), {}), ("closed_error", (), {})]
@@ -241,10 +265,12 @@ def connection(rng: Random) -> Observe:
             ours = Connection(role, **options)
             for name, args, kw in calls:
                 result = outcome(getattr(ours, names.get(name, name)), *args, **kw)
+                if name.startswith("chunks"):
+                    result = [bytes(chunk) for chunk in result]
                 seen.append((name, repr(result), ours.state, ours.close_code, ours.close_reason, ours.unsent_size))
         return seen
 
     return observe
 
 
-TARGETS = (mask, utf8, headers, runs, decoder, cuts, frames, encoder, connection)
+TARGETS = (mask, utf8, headers, runs, payloads, decoder, cuts, frames, encoder, connection)

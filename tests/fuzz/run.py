@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from fuzz_targets import TARGETS, Difference, Observe
 from implementations import COMPILED, IMPLEMENTATIONS, Implementation, using
 
-BATCH = 90  # cases between two switches of the implementation
+BATCH = 200  # cases between two switches of the implementation
 SHOWN = 2000  # characters of an observation
 
 

@@ -6,10 +6,11 @@ Floor 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Literal, TypeVar, overload
+from typing import Any, TypeVar
 
 from .._typing import Message, Parts, Prepared
-from ..spec import QUEUE_SIZE
+from ..spec import LARGE
+from .inbox import Inbox
 from .lanes import ConnectionLane, is_plain
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
@@ -23,9 +24,11 @@ class Outbox:
     All connections of a server share one, so that one callback serves them all.
     """
 
-    __slots__ = ("_channels", "_loop")
+    __slots__ = ("_buffer", "_buffer_of", "_channels", "_loop")
 
     def __init__(self) -> None:
+        self._buffer: memoryview | None = None
+        self._buffer_of: Any = None
         self._channels: list[ChannelLane] = []
         self._loop: Any = None
 
@@ -48,7 +51,7 @@ class Outbox:
                 channel._on_error(error)
 
 
-class ChannelLane:
+class ChannelLane(Inbox):
     """What a channel does with plain messages.
 
     Args:
@@ -62,23 +65,14 @@ class ChannelLane:
     """
 
     __slots__ = (
-        "_closing",
         "_connection",
-        "_discarding",
         "_flush_scheduled",
         "_heard",
         "_held",
-        "_loop",
-        "_next",
         "_on_messages",
         "_outbox",
-        "_queue",
-        "_queue_high",
-        "_queue_size",
-        "_reading_paused",
         "_sending",
         "_transport",
-        "_waiter",
         "_write_high",
         "_write_paused",
     )
@@ -93,19 +87,15 @@ class ChannelLane:
         queue_high: int,
         write_high: int,
     ) -> None:
+        # A decoder that takes no message at once hands out parts.
+        super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
         self._transport = transport
-        self._loop = loop
         self._connection = connection
         self._outbox = outbox
         self._on_messages = on_messages
-        self._queue_high = queue_high
         self._write_high = write_high
-        self._queue: list[Any] | None = None
-        self._next = 0
-        self._queue_size = 0
         self._sending: Any = None
-        self._waiter: Any = None
-        self._closing = self._discarding = self._flush_scheduled = self._held = self._reading_paused = False
+        self._flush_scheduled = self._held = False
         self._heard = True
         # Until the opening handshake is over, what is sent waits.
         self._write_paused = True
@@ -114,15 +104,29 @@ class ChannelLane:
         """Take the peer's bytes; what they say is delivered before this returns."""
         self._heard = True
         if self._on_messages is None:
-            self._receive(data)
+            self._receive(bytes(data))
             return
         # What the callback sends goes out right behind it, not at the end of the tick.
         scheduled, self._flush_scheduled = self._flush_scheduled, True
         try:
-            self._receive(data)
+            self._receive(bytes(data))
         finally:
             self._flush_scheduled = scheduled
         self._flush()
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Return the buffer that all connections of the event loop share: it is read before another is read into."""
+        outbox = self._outbox
+        if outbox._buffer is None or outbox._buffer_of is not self._loop:
+            outbox._buffer, outbox._buffer_of = self._shared_buffer(), self._loop
+        return outbox._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Take the peer's bytes, so many of the buffer's first ones."""
+        buffer = self.get_buffer(-1)
+        if not 0 <= nbytes <= len(buffer):
+            raise ValueError(f"the buffer has not {nbytes} bytes")
+        self.data_received(bytes(buffer[:nbytes]))
 
     def _receive(self, data: bytes) -> None:
         """Take the peer's bytes and deliver what they say."""
@@ -141,86 +145,6 @@ class ChannelLane:
             self._on_messages(self, items)
         except Exception as error:
             self._on_callback_error(error)
-
-    def _enqueue(self, items: list[Any]) -> None:
-        """Keep items until they are asked for; while closing, only as many as the limits allow."""
-        if self._closing and (self._discarding or self._is_queue_full()):
-            self._discarding = True  # what comes later would follow a gap
-            return
-        if self._queue is None:
-            self._queue, self._next = items, 0
-        else:
-            if self._next:
-                del self._queue[: self._next]
-                self._next = 0
-            self._queue += items
-        self._queue_size += sum(map(_size_of, items))
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-        if self._is_queue_full():
-            self._regulate()
-
-    @property
-    def _unread(self) -> int:
-        """How many items wait to be asked for."""
-        return 0 if self._queue is None else len(self._queue) - self._next
-
-    def _is_queue_full(self) -> bool:
-        """Tell whether there is as much in the queue as there may be."""
-        return self._unread > self._queue_high or self._queue_size > QUEUE_SIZE
-
-    def _dequeue(self) -> Any:
-        """Return the oldest item."""
-        assert self._queue is not None
-        item = self._queue[self._next]
-        self._queue[self._next] = None
-        self._next += 1
-        if self._next == len(self._queue):
-            # The size is that of all that came since the queue was empty: to take off each item's size as it
-            # goes would cost more than the item's whole way through here.
-            self._queue = None
-            self._queue_size = 0
-        if self._reading_paused:
-            self._regulate()
-        return item
-
-    def _has_message(self) -> bool:
-        """Tell whether a whole message can be taken from the queue, and nobody else is about to."""
-        return self._queue is not None and self._waiter is None and isinstance(self._queue[self._next], (str, bytes))
-
-    async def __anext__(self) -> str | bytes:
-        """Return the next message; the iteration ends where the connection was closed with 1000, 1001 or 1005."""
-        return self._dequeue() if self._has_message() else await self._anext_by_rules()
-
-    @overload
-    async def recv(self, decode: Literal[True]) -> str: ...
-
-    @overload
-    async def recv(self, decode: Literal[False]) -> bytes: ...
-
-    @overload
-    async def recv(self, decode: bool | None = None) -> str | bytes: ...
-
-    async def recv(self, decode: bool | None = None) -> str | bytes:
-        """Return the next message.
-
-        A cancelled call loses no message. With `streaming`, the message is put together here.
-
-        Args:
-            decode: True turns bytes into str, False str into bytes; None leaves a text message str and a binary
-                one bytes.
-
-        Raises:
-            ConnectionClosed: there are no more messages.
-            ConcurrencyError: another task is receiving, or messages go to `on_messages`.
-            UnicodeDecodeError: `decode` is True, and the message is no UTF-8.
-
-        RFC 6455 §6.2.
-        """
-        if decode is None and self._has_message():
-            message: str | bytes = self._dequeue()
-            return message
-        return await self._recv_by_rules(decode)
 
     async def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> None:
         """Send a message.
@@ -288,7 +212,7 @@ class ChannelLane:
         """Hand what was sent to the transport, unless it has enough to write."""
         if self._transport is None or self._write_paused:
             return
-        if self._closing or self._held or self._reading_paused:
+        if self._closing or self._held or self._reading_paused or self._connection.unsent_size >= LARGE:
             self._flush_by_rules()
         elif not self._transport.is_closing():
             data = self._connection.data_to_send()
@@ -306,6 +230,9 @@ class ChannelLane:
         self._transport.write(frame)
         return True
 
+    def _shared_buffer(self) -> memoryview:
+        raise NotImplementedError
+
     def _deliver_by_rules(self, events: list[Any]) -> None:
         raise NotImplementedError
 
@@ -315,19 +242,10 @@ class ChannelLane:
     def _on_error(self, error: Exception) -> None:
         raise NotImplementedError
 
-    def _anext_by_rules(self) -> Coroutine[Any, Any, str | bytes]:
-        raise NotImplementedError
-
-    def _recv_by_rules(self, decode: bool | None) -> Coroutine[Any, Any, str | bytes]:
-        raise NotImplementedError
-
     def _send_by_rules(self, message: Any, text: bool | None) -> Coroutine[Any, Any, None]:
         raise NotImplementedError
 
     def _drain(self) -> Coroutine[Any, Any, None]:
-        raise NotImplementedError
-
-    def _regulate(self) -> None:
         raise NotImplementedError
 
     def _flush_by_rules(self) -> None:
@@ -352,8 +270,3 @@ def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
         else:
             others.append(channel)
     return count, others
-
-
-def _size_of(item: Any) -> int:
-    """Return the size of an item of the queue: in characters for text, else in bytes."""
-    return len(item) if isinstance(item, (str, bytes)) else len(item.data)

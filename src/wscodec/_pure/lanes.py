@@ -14,7 +14,7 @@ from typing import Any, TypeGuard
 from .._typing import Buffer, Message, Prepared
 from ..errors import ProtocolError
 from ..events import Close, Event
-from ..spec import LEAST_16, LEAST_64
+from ..spec import LARGE, LEAST_16, LEAST_64
 from .frames import pack_messages, take_messages
 
 __all__ = ["ConnectionLane", "DecoderLane"]
@@ -130,7 +130,7 @@ class ConnectionLane:
         self._late_pong: bytes | None = None
         self._owed: Close | None = None
         # Frames, and behind them messages that become frames all at once when they are written.
-        self._output: list[bytes] | None = None
+        self._output: list[bytes | memoryview] | None = None
         self._unpacked: list[str | bytes] | None = None
         self.unsent_size = 0
 
@@ -216,26 +216,29 @@ class ConnectionLane:
         """
         if self._late_pong is not None or self._owed is not None:
             self._put_what_is_owed()
-        return self._take_output()
+        if self._output is None and self.unsent_size < LARGE:
+            self.unsent_size = 0
+            return b"" if self._unpacked is None else self._packed()
+        return b"".join(self._take_chunks())
+
+    def _take_chunks(self) -> list[bytes | memoryview]:
+        """Return what is to be written, in chunks, and forget it."""
+        if self._unpacked is not None:
+            self._pack()
+        output, self._output = self._output, None
+        self.unsent_size = 0
+        return [] if output is None else output
 
     def _pack(self) -> None:
         """Make frames of the messages that wait for it."""
+        if self.unsent_size >= LARGE:
+            self._pack_large()
+            return
         frames = self._packed()
         if self._output is None:
             self._output = [frames]
         else:
             self._output.append(frames)
-
-    def _take_output(self) -> bytes:
-        """Return what is to be written, and forget it."""
-        if self._output is None:
-            self.unsent_size = 0
-            return b"" if self._unpacked is None else self._packed()
-        if self._unpacked is not None:
-            self._pack()
-        output, self._output = self._output, None
-        self.unsent_size = 0
-        return output[0] if len(output) == 1 else b"".join(output)
 
     def _packed(self) -> bytes:
         """Return the frames of the messages that wait for it."""
@@ -265,6 +268,9 @@ class ConnectionLane:
         raise NotImplementedError
 
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:
+        raise NotImplementedError
+
+    def _pack_large(self) -> None:
         raise NotImplementedError
 
     def _put_what_is_owed(self) -> None:

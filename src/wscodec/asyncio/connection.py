@@ -245,6 +245,7 @@ class WebSocket(MessageChannel):
     def _abandon(self) -> None:
         """Take it that there is no connection any more, or that there won't be any."""
         self._addresses = (self.local_address, self.remote_address)
+        self._closing = True
         self._connection.eof()
         self._transport = None
         self._drop_pings()

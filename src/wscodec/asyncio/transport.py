@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import ClassVar, TypeAlias
+from weakref import WeakKeyDictionary
 
 from .._backend import ChannelLane
 from ..connection import Connection
@@ -28,8 +29,12 @@ Waiter: TypeAlias = "asyncio.Future[None]"
 # for the peer may well have the same timeout.
 _PATIENCE = 0.5
 
+# One read buffer for each event loop. All that is in it is taken before the loop reads again.
+_BUFFER_SIZE = 1 << 18
+_buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
 
-class Channel(ChannelLane, asyncio.Protocol):
+
+class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
     """One open connection as its event loop sees it.
 
     Subclasses say what to do with what arrives, and when it ends; see the last methods.
@@ -83,7 +88,15 @@ class Channel(ChannelLane, asyncio.Protocol):
             self.data_received(trailing)
         self._push()
 
-    # What the event loop calls.
+    # What the event loop calls. It reads into our buffer where it takes us for a BufferedProtocol, as asyncio's do;
+    # uvloop takes us for a Protocol, for it has such a buffer itself.
+
+    def _shared_buffer(self) -> memoryview:
+        """Return the read buffer of the event loop."""
+        buffer = _buffers.get(self._loop)
+        if buffer is None:
+            buffer = _buffers[self._loop] = memoryview(bytearray(_BUFFER_SIZE))
+        return buffer
 
     def _deliver_by_rules(self, events: list[Event]) -> None:
         """Deliver what came with control frames, with an offence, or while closing, and go on with the closing."""
@@ -138,9 +151,11 @@ class Channel(ChannelLane, asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         connection = self._connection
-        data = connection.data_before_close() if self._held else connection.data_to_send()
-        if data:
-            transport.write(data)
+        chunks = connection.chunks_before_close() if self._held else connection.chunks_to_send()
+        if len(chunks) > 1:
+            transport.writelines(chunks)
+        elif chunks:
+            transport.write(chunks[0])
         if self._reading_paused:
             self._regulate()
         if self._closing:
