@@ -44,6 +44,7 @@ from wscodec import (
     State,
     TooManyFragments,
 )
+from wscodec.spec import LARGE
 
 pytestmark = pytest.mark.usefixtures("impl")
 
@@ -743,7 +744,6 @@ def test_connection_stats_streaming() -> None:
 # ------------------------------------------------------------------------------------------------------ chunks
 
 # Around the size from which on a payload is a chunk of its own.
-LARGE = 1 << 14
 SOME = ["a", b"b", "é" * 10, b"x" * (LARGE - 1), b"x" * LARGE, "y" * LARGE, "é" * LARGE, "", "z" * 100_000, b"c"]
 
 
@@ -803,13 +803,13 @@ def test_connection_chunks_hold_the_payloads_themselves() -> None:
     for message in ("a", "b", big, "c", "y" * LARGE, "d"):
         connection.send(message)
     chunks = connection.chunks_to_send()
-    assert [len(chunk) for chunk in chunks] == [6, 4, LARGE, 3, 4, LARGE, 3]
+    assert [len(chunk) for chunk in chunks] == [6, 10, LARGE, 3, 10, LARGE, 3]
     assert chunks[2] is big
     assert isinstance(chunks[5], memoryview)
     assert chunks[5] == b"y" * LARGE
     del chunks
     connection.send(big)
-    assert connection.data_to_send() == b"\x82\x7e\x40\x00" + big
+    assert connection.data_to_send() == b"\x82\x7f" + LARGE.to_bytes(8) + big
 
 
 def test_connection_chunks_are_not_what_changes_later() -> None:

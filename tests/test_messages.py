@@ -44,6 +44,7 @@ from wscodec import (
     Role,
     TooManyFragments,
 )
+from wscodec.spec import LARGE
 
 pytestmark = pytest.mark.usefixtures("impl")
 
@@ -597,7 +598,6 @@ def test_streaming_keeps_no_payload() -> None:
 # ---------------------------------------------------------------------------------------------- large messages
 
 # Around the size from which on a fragment is unmasked straight into its message.
-LARGE = 1 << 14
 
 
 def large_wire(parts: list[bytes], opcode: int, role: Role) -> bytes:
@@ -635,7 +635,7 @@ def test_decoder_large_text_fails_at_the_wrong_byte(role: Role, place: int) -> N
         wire = large_wire(parts, TEXT, role)
         number = sum(map(len, parts[:-1])) <= place and len(parts) - 1
         within = place - sum(map(len, parts[:number]))
-        proof = len(wire) - len(parts[-1]) + within if number == len(parts) - 1 else 4 + len(to(role) or b"") + within
+        proof = len(wire) - len(parts[-1]) + within if number == len(parts) - 1 else 10 + len(to(role) or b"") + within
         assert decode(Decoder(role), [wire[:proof]]).error is None
         assert decode(Decoder(role), [wire[: proof + 1]]).error == (InvalidUtf8, 1007, "a text message is not UTF-8")
         assert decode(Decoder(role), [wire]).error == (InvalidUtf8, 1007, "a text message is not UTF-8")
