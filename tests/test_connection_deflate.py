@@ -218,3 +218,45 @@ def test_all_is_dropped_when_the_connection_ends(role: Role) -> None:
     assert objects(closing) == (None, None)
     with pytest.raises(ConnectionClosed):
         closing.send(TEXTS[0])
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_any_traffic_cut_anywhere(seed: int) -> None:
+    rng = random.Random(seed)
+    parameters = DeflateParameters(
+        server_no_context_takeover=rng.random() < 0.5,
+        client_no_context_takeover=rng.random() < 0.5,
+        server_max_window_bits=rng.randrange(9, 16),
+        client_max_window_bits=rng.randrange(9, 16),
+    )
+    both = AgreedDeflate(PerMessageDeflate(engine=zlib, threshold=rng.choice([0, 1, 100, 100_000])), parameters)
+    near, far = (Connection(role, compression=both) for role in rng.sample(ROLES, 2))
+    expected: list[Any] = []
+    for _ in range(40):
+        some = rng.choices(MESSAGES, k=rng.randrange(1, 4))
+        match rng.randrange(5):
+            case 0:
+                near.send_many(some)
+                expected += some
+            case 1:
+                parts = [some[0][:100], some[0][100:700], some[0][700:]]
+                for index, part in enumerate(parts):
+                    near.send_fragment(part, fin=index == 2)
+                expected.append(some[0])
+            case 2:
+                near.send(PreparedMessage(some[0], compress=rng.random() < 0.5))
+                expected.append(some[0])
+            case _:
+                near.send(some[0])
+                expected.append(some[0])
+        if rng.random() < 0.2:
+            near.ping(b"p")
+            expected.append(Ping(b"p"))
+    wire = near.data_to_send()
+    got: list[Any] = []
+    while wire:
+        size = rng.choice([1, 2, 10, 1000, 100_000])
+        got += far.receive(wire[:size])
+        wire = wire[size:]
+    assert got == expected
+    assert far.close_code is None
