@@ -40,7 +40,7 @@ class FreshDeflater(Deflater):
     """What no context takeover costs with a compressor made for every message."""
 
     def _take(self) -> Any:
-        return self._setting.compressor()
+        return self.setting.compressor()
 
     def _put_back(self, compressor: Any) -> None:
         pass

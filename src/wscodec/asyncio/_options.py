@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
-from functools import partial
 from types import TracebackType
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -48,7 +48,7 @@ class Options:
     on_messages: Callable[[Any, list[Any]], object] | None = None
     on_open: Callable[[Any], object] | None = None
     on_close: Callable[[Any], object] | None = None
-    rounds: Rounds = field(default_factory=partial(Rounds, 1))
+    rounds: Rounds = field(default_factory=functools.partial(Rounds, 1))
     outbox: Outbox = field(default_factory=Outbox)
 
     @classmethod
@@ -86,12 +86,18 @@ class Options:
         )
 
 
+@functools.cache
+def _default_deflate() -> PerMessageDeflate:
+    """Return the one of all that say no more: a new one tries itself out on its engine."""
+    return PerMessageDeflate()
+
+
 def _compression(compression: CompressionLike) -> PerMessageDeflate | None:
     """Return what `compression` means; ValueError where it means nothing."""
     if compression is None or isinstance(compression, PerMessageDeflate):
         return compression
     if compression == "deflate":
-        return PerMessageDeflate()
+        return _default_deflate()
     raise ValueError(f'compression is "deflate", a PerMessageDeflate or None, not {compression!r}')
 
 
