@@ -318,7 +318,7 @@ def test_halves_are_of_the_side_that_they_work_for(role: Role, server: bool, cli
     deflater, inflater = wanted.deflater(role, parameters), wanted.inflater(role, parameters)
     assert type(deflater) is (SharedDeflater if own else Deflater)
     assert type(inflater) is (FreshInflater if other else Inflater)
-    assert (deflater._setting.window_bits, inflater._window_bits) == ((10, 11) if role is Role.SERVER else (11, 10))
+    assert (deflater.setting.window_bits, inflater._window_bits) == ((10, 11) if role is Role.SERVER else (11, 10))
 
 
 def test_halves_need_a_role() -> None:
@@ -331,8 +331,8 @@ def test_threshold_and_engine_are_handed_on() -> None:
     deflater = settings(threshold=100, level=1, mem_level=3).deflater(Role.SERVER, agreed())
     assert deflater.deflate(b"a" * 99) is None
     assert deflater.deflate(b"a" * 100) is not None
-    assert deflater._setting == (zlib, 15, 1, 3)
-    assert PerMessageDeflate().deflater(Role.SERVER, agreed())._setting.engine is default_engine()
+    assert deflater.setting == (zlib, 15, 1, 3)
+    assert PerMessageDeflate().deflater(Role.SERVER, agreed()).setting.engine is default_engine()
 
 
 # ----------------------------------------------------------------------------------------------------- the settings
