@@ -379,7 +379,8 @@ def test_settings_that_the_engine_refuses() -> None:
             raise ValueError("Invalid initialization option")
         return zlib.compressobj(level, *others)
 
-    engine = types.SimpleNamespace(DEFLATED=8, compressobj=compressobj)
+    engine: Any = types.ModuleType("isal")
+    vars(engine).update(DEFLATED=8, compressobj=compressobj)
     assert settings(engine=engine, level=3).level == 3
     with pytest.raises(ValueError, match="level 4: Invalid initialization option"):
         settings(engine=engine, level=4)
