@@ -71,7 +71,9 @@ class WebSocket(MessageChannel):
         "subprotocol",
     )
 
-    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
+    ) -> None:
         super().__init__(transport, options, compression)
         self._head = b""
         self._request: Request | None = None

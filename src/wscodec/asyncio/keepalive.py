@@ -35,7 +35,9 @@ class LiveChannel(Channel):
 
     __slots__ = ("_backlog", "_own_ping", "_pinged_at", "_pings", "latency")
 
-    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
+    ) -> None:
         super().__init__(transport, options, compression)
         self._pings: dict[bytes, tuple[asyncio.Future[float], float]] | None = None
         self._own_ping: tuple[bytes, float] | None = None

@@ -28,7 +28,9 @@ class MessageChannel(LiveChannel):
 
     _sending: asyncio.Lock | None
 
-    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
+    ) -> None:
         super().__init__(transport, options, compression)
         self._parts: list[str | bytes] | None = None
         self._in_parts = False

@@ -47,7 +47,9 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
     _loop: asyncio.AbstractEventLoop
     _transport: asyncio.Transport | None
 
-    def __init__(self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None) -> None:
+    def __init__(
+        self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
+    ) -> None:
         connection = Connection(
             self._role,
             max_size=options.max_size,
