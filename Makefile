@@ -40,7 +40,7 @@ demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for a
 	@exec $(PY) -m wscodec serve --demo --port $(PORT)
 
 # What the second run leaves out: it never sees which backend is in use, or compares the two.
-BEYOND_THE_CODEC := tests/asyncio/test_net_*.py tests/browser tests/fuzz
+BEYOND_THE_CODEC := $(patsubst %,tests/asyncio/test_net_%.py,keepalive opening rounds server tls_unix) tests/browser tests/fuzz
 
 # The `ws` package is one of the peers that the network tests talk to, where there is npm.
 NODE := build/node/.stamp
@@ -154,7 +154,8 @@ fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on 
 	done
 
 SANITIZED := build/sanitize/lib
-NATIVE_TESTS := tests/fuzz $(patsubst %,tests/test_%.py,connection frames mask messages payload properties twins utf8)
+NATIVE_TESTS := tests/fuzz $(patsubst %,tests/asyncio/test_net_%.py,broadcast buffers calls messages) \
+	$(patsubst %,tests/test_%.py,connection frames lanes mask messages payload properties twins utf8)
 sanitize: $(DEV) $(KERNEL_TESTS)/driver-sanitized ## test kernels and codec with the address and undefined-behaviour sanitizers
 	@echo "==> the tests of the kernels under sanitizers"
 	@$(KERNEL_TESTS)/driver-sanitized --quick

@@ -280,11 +280,11 @@ def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
     """Write a frame that was made before to all channels that can take it at once.
 
     Args:
-        channels: any.
+        channels: those of clients can't take it, for they mask each frame with a key of its own.
         frame: one whole message, not masked.
 
     Returns:
-        How many took it, and the others.
+        How many took it, and the others, in order.
     """
     cdef Py_ssize_t count = 0
     cdef list others = []
