@@ -86,8 +86,8 @@ def test_wrong_settings_are_refused(role: str) -> None:
 @modes
 async def test_all_ways_to_send_keep_the_order(role: str, options: dict[str, Any]) -> None:
     async with linked(role, options, options) as (near, far):
-        expected: list[Any] = []
-        for _ in range(3):
+
+        async def send() -> None:
             for message in MESSAGES:
                 await near.send(message)
             near.send_many(MESSAGES)
@@ -96,10 +96,13 @@ async def test_all_ways_to_send_keep_the_order(role: str, options: dict[str, Any
             await near.send(["x" * 300, "", "y" * 300])
             assert broadcast([near], TEXTS[0], slow="send").sent == 1
             await near.send(PreparedMessage(TEXTS[1], compress=False))
-            expected += [*MESSAGES * 3, "x" * 300 + "y" * 300, TEXTS[0], TEXTS[1]]
             await (await near.ping())
+
+        expected = [*MESSAGES * 3, "x" * 300 + "y" * 300, TEXTS[0], TEXTS[1]]
+        for _ in range(3):
+            sending = asyncio.create_task(send())  # the other end stops reading where its queue is full
             assert [await far.recv() for _ in expected] == expected
-            expected = []
+            await sending
 
 
 @roles
