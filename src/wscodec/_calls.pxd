@@ -13,7 +13,7 @@ cdef extern from "Python.h":
         sendfunc am_send
     ctypedef struct PyTypeObject:
         PyAsyncMethods *tp_as_async
-    PySendResult PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) except PYGEN_ERROR
+    PySendResult PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) noexcept
 
 
 cdef class Call:
@@ -23,6 +23,8 @@ cdef class Call:
     cdef object begin(self, object target)
     cdef object end(self, object result)
     cdef int abandon(self) except -1
+    cdef int forget(self) except -1
+    cdef PySendResult go_on(self, PyObject *value, PyObject **result) except PYGEN_ERROR
 
 
 # What the slot `am_send` of every class of calls has to be, for which Cython has no name: it goes on without an

@@ -46,6 +46,11 @@ cdef class Sending(Call):
         if channel._write_paused:
             self.inner = channel._drain()
 
+    cdef int forget(self) except -1:
+        Call.forget(self)
+        self.message = None
+        return 0
+
 
 (<PyTypeObject *>Sending).tp_as_async.am_send = go_on
 

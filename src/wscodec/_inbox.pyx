@@ -88,7 +88,7 @@ cdef class Reusable:
         """Return a call that receives: the last one once more, if nobody has it any longer."""
         cdef Iterating call = self.iterating
         # One reference is the outbox's, the other this function's.
-        if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
+        if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None or call.inbox is not None:
             call = self.iterating = Iterating.__new__(Iterating)
         call.target, call.inner = inbox, None
         return call
