@@ -42,6 +42,9 @@ class ScriptedTransport(asyncio.Transport):
     def writelines(self, list_of_data: Any) -> None:
         self.log.append(("writelines", [bytes(data) for data in list_of_data]))
 
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
     def is_closing(self) -> bool:
         return self.closing
 

@@ -16,6 +16,19 @@ cdef extern from "Python.h":
     PySendResult PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) noexcept
 
 
+cdef extern from *:
+    """
+    /* Whether a call that an outbox keeps is nobody else's: it has one reference there, and one from the function that
+       asks. Without the GIL, another thread may be about to ask the same. */
+    #ifdef Py_GIL_DISABLED
+    #define wsc_is_ours(call) 0
+    #else
+    #define wsc_is_ours(call) (Py_REFCNT(call) <= 2)
+    #endif
+    """
+    bint wsc_is_ours(PyObject *call) noexcept
+
+
 cdef class Call:
     cdef object target  # what is called; None once it is awaited
     cdef object inner

@@ -1,4 +1,4 @@
-"""What `send`, `recv` and `__anext__` return is a coroutine in every respect that a caller can rely on."""
+"""What `send`, `recv` and `__anext__` return is taken for a coroutine by whatever awaits it."""
 
 from __future__ import annotations
 
