@@ -165,6 +165,7 @@ async def test_send_cancelled_before_it_began_sends_nothing(role: str) -> None:
         assert near.stats.messages_sent == 0
 
 
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature:DeprecationWarning")
 @calls
 async def test_errors_can_be_thrown_into_a_call(role: str, call: Callable[..., Any]) -> None:
     async with pair(role) as (near, far):
