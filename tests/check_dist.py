@@ -11,7 +11,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "src" / "wscodec"
 SOURCES = (".c", ".h", ".pyx", ".pxd")
 COMPILED = (".so", ".pyd")
-MODULES = ("_frames", "_mask", "_payload", "_utf8")
+MODULES = ("_calls", "_channel", "_frames", "_inbox", "_lanes", "_mask", "_payload", "_utf8")
 
 
 def faults_of(path: Path) -> list[str]:

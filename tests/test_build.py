@@ -154,7 +154,7 @@ def test_without_a_compiler_the_install_is_pure_and_says_so(
     assert faults_of(wheel.path) == []
     python = install(wheel.path)
     assert run(python, "-c", USE).stdout == "pure\n"
-    assert "can't be imported: No module named 'wscodec._frames'" in run(python, "-c", FORCE).stdout
+    assert "can't be imported: No module named 'wscodec._" in run(python, "-c", FORCE).stdout
 
 
 @pytest.fixture(scope="module")

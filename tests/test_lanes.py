@@ -25,6 +25,7 @@ def test_object_that_was_never_initialised_refuses_but_does_not_crash(impl: Impl
                 result = getattr(unmade, method)(*arguments)
                 if hasattr(result, "close"):
                     result.close()
+            assert type(unmade) is kind  # it is still there, whole enough to be asked
 
 
 @pytest.mark.usefixtures("impl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from types import ModuleType
 from typing import Any
 
@@ -75,7 +76,7 @@ def test_twins_same_methods(pure: type, compiled: type) -> None:
         twin = public(compiled)[name]
         if inspect.ismemberdescriptor(method):
             assert inspect.isdatadescriptor(twin)
-            assert f"        {name}: " in pure.__doc__
+            assert re.search(rf"(?m)^ +{name}: ", pure.__doc__)
             continue
         assert method.__doc__
         assert inspect.getdoc(method) == inspect.getdoc(twin)

@@ -32,6 +32,20 @@ cdef class Call:
         """Wait no more: whatever `inner` does now comes too late."""
         return 0
 
+    cdef int forget(self) except -1:
+        """Take it that this has ended."""
+        self.target = self.inner = None
+        return 0
+
+    cdef PySendResult go_on(self, PyObject *value, PyObject **result) except PYGEN_ERROR:
+        """Go on with `inner`; where that fails, this has ended."""
+        inner = self.inner  # which may be forgotten meanwhile
+        status = PyIter_Send(<PyObject *>inner, value, result)
+        if status == PYGEN_ERROR:
+            self.abandon()
+            self.forget()
+        return status
+
     def __await__(self):
         return self
 
@@ -42,26 +56,31 @@ cdef class Call:
         """Go on, and return what is waited for; StopIteration with the result at the end."""
         cdef PyObject *result = NULL
         cdef PySendResult status = go_on(<PyObject *>self, <PyObject *>value, &result)
-        answer = taken(result)
+        answer = taken(&result)
         if status == PYGEN_NEXT:
             return answer
         raise StopIteration(answer)
 
     def throw(self, *error):
         """Go on with an error."""
-        if self.inner is None:
-            self.target = None
-            self.inner = failing()
-            self.inner.send(None)
         inner = self.inner
+        if inner is None:
+            if self.target is None:
+                raise RuntimeError("cannot reuse already awaited coroutine")
+            inner = failing()
+            inner.send(None)
         self.abandon()
-        return inner.throw(*error)
+        try:
+            return inner.throw(*error)
+        except BaseException:
+            self.forget()
+            raise
 
     def close(self):
         """End it."""
-        self.target = None
         inner = self.inner
         self.abandon()
+        self.forget()
         if inner is not None:
             inner.close()
 
@@ -78,6 +97,7 @@ def failing():
 
 cdef PySendResult go_on(PyObject *self, PyObject *value, PyObject **result) except PYGEN_ERROR:
     cdef Call call = <Call>self
+    result[0] = NULL
     cdef PySendResult status
     if call.inner is None:
         if call.target is None:
@@ -85,23 +105,24 @@ cdef PySendResult go_on(PyObject *self, PyObject *value, PyObject **result) exce
         target, call.target = call.target, None
         answer = call.begin(target)
     else:
-        status = PyIter_Send(<PyObject *>call.inner, value, result)
-        if status != PYGEN_RETURN:
+        status = call.go_on(value, result)
+        if status == PYGEN_NEXT:
             return status
-        answer = call.end(taken(result[0]))
+        answer = call.end(taken(result))
     while call.inner is not None:
-        status = PyIter_Send(<PyObject *>call.inner, <PyObject *>None, result)
-        if status != PYGEN_RETURN:
+        status = call.go_on(<PyObject *>None, result)
+        if status == PYGEN_NEXT:
             return status
-        answer = call.end(taken(result[0]))
+        answer = call.end(taken(result))
     Py_INCREF(answer)
     result[0] = <PyObject *>answer
     return PYGEN_RETURN
 
 
-cdef inline object taken(PyObject *result):
-    """Return an object that nobody else owns."""
-    answer = <object>result
+cdef inline object taken(PyObject **result):
+    """Return an object that nobody else owns, and leave none: an error that follows must not come with a result."""
+    answer = <object>result[0]
+    result[0] = NULL
     Py_DECREF(answer)
     return answer
 

@@ -10,23 +10,20 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
+from cpython.buffer cimport PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
 
-from wscodec._calls cimport Call, PyTypeObject, go_on
+from wscodec._calls cimport Call, PyTypeObject, go_on, wsc_is_ours
 from wscodec._frames cimport is_plain
 from wscodec._inbox cimport Inbox, Reusable
 from wscodec._lanes cimport ConnectionLane
+from wscodec._views cimport open_view
 
 from ._typing import Message, Parts, Prepared
 
 __all__ = ["ChannelLane", "Outbox", "write_frame"]
-
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(PyObject *thing) noexcept
-    Py_buffer *PyMemoryView_GET_BUFFER(object view) noexcept
 
 
 cdef enum:
@@ -46,6 +43,11 @@ cdef class Sending(Call):
         if channel._write_paused:
             self.inner = channel._drain()
 
+    cdef int forget(self) except -1:
+        Call.forget(self)
+        self.message = None
+        return 0
+
 
 (<PyTypeObject *>Sending).tp_as_async.am_send = go_on
 
@@ -64,7 +66,7 @@ cdef class Outbox(Reusable):
     cdef object send(self, ChannelLane channel, object message):
         """Return a call that sends: the last one once more, if nobody has it any longer."""
         cdef Sending call = self.sending
-        if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
+        if not wsc_is_ours(<PyObject *>call) or call.target is not None:
             call = self.sending = Sending.__new__(Sending)
         call.target, call.inner, call.message = channel, None, message
         return call
@@ -117,7 +119,7 @@ cdef class ChannelLane(Inbox):
         super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
         self._transport = transport
         self._connection = connection
-        self._reusable = outbox
+        self._reusable = <Outbox?>outbox
         self._on_messages = on_messages
         self._write_high = write_high
         self._heard = True
@@ -138,10 +140,15 @@ cdef class ChannelLane(Inbox):
     def buffer_updated(self, nbytes: int) -> None:
         """Take the peer's bytes, so many of the buffer's first ones."""
         cdef Py_ssize_t size = nbytes
+        cdef Py_buffer view
         data = self.get_buffer(-1)
-        if not 0 <= size <= PyMemoryView_GET_BUFFER(data).len:
-            raise ValueError(f"the buffer has not {size} bytes")
-        self.receive(<const uint8_t *>PyMemoryView_GET_BUFFER(data).buf, size, data)
+        open_view(data, &view)
+        try:
+            if not 0 <= size <= view.len:
+                raise ValueError(f"the buffer has not {size} bytes")
+            self.receive(<const uint8_t *>view.buf, size, data)
+        finally:
+            PyBuffer_Release(&view)
 
     cdef int receive(self, const uint8_t *p, Py_ssize_t size, object data) except -1:
         """Take the peer's bytes, and have what a callback sends go out right behind it."""
@@ -244,8 +251,8 @@ cdef class ChannelLane(Inbox):
             if not self._reading_paused:
                 self._regulate()
         elif not self._flush_scheduled:
-            self._flush_scheduled = True
             self.outbox().add(self)
+            self._flush_scheduled = True
         return 0
 
     def _flush(self) -> None:

@@ -17,6 +17,7 @@ cdef class Reusable:
     cdef Iterating iterating
 
     cdef object iterate(self, Inbox inbox)
+    cdef int lend(self, Waiting call) except -1
 
 
 cdef class Inbox:

@@ -14,13 +14,9 @@ from cpython.bytes cimport PyBytes_CheckExact
 from cpython.object cimport PyObject
 from cpython.unicode cimport PyUnicode_CheckExact
 
-from wscodec._calls cimport Call, PyTypeObject, go_on
+from wscodec._calls cimport Call, PyTypeObject, go_on, wsc_is_ours
 
 __all__ = ["Inbox"]
-
-
-cdef extern from "Python.h":
-    Py_ssize_t Py_REFCNT(PyObject *thing) noexcept
 
 
 cdef enum:
@@ -38,6 +34,7 @@ cdef class Waiting(Call):
             inbox._waiter = inbox._loop.create_future()
             self.inner = inbox._waiter.__await__()
             self.inbox = inbox
+            inbox._reusable.lend(self)
         else:
             self.inner = self.by_rules(inbox)
 
@@ -87,11 +84,16 @@ cdef class Reusable:
     cdef object iterate(self, Inbox inbox):
         """Return a call that receives: the last one once more, if nobody has it any longer."""
         cdef Iterating call = self.iterating
-        # One reference is the outbox's, the other this function's.
-        if Py_REFCNT(<PyObject *>call) > 2 or call.target is not None:
+        if not wsc_is_ours(<PyObject *>call) or call.target is not None:
             call = self.iterating = Iterating.__new__(Iterating)
         call.target, call.inner = inbox, None
         return call
+
+    cdef int lend(self, Waiting call) except -1:
+        """Keep nothing of a call that waits: it ends with whoever waits."""
+        if self.iterating is call:
+            self.iterating = Iterating.__new__(Iterating)
+        return 0
 
 
 cdef class Inbox:

@@ -1,4 +1,4 @@
-"""What `send`, `recv` and `__anext__` return is a coroutine in every respect that a caller can rely on."""
+"""What `send`, `recv` and `__anext__` return is taken for a coroutine by whatever awaits it."""
 
 from __future__ import annotations
 
@@ -123,6 +123,39 @@ async def test_call_cancelled_before_it_began_loses_no_message(role: str, call: 
         assert await task == "b"
 
 
+@receiving
+@pytest.mark.parametrize("begun", [False, True])
+async def test_cancelled_call_is_not_awaited_again(role: str, call: Callable[..., Any], begun: bool) -> None:
+    async with pair(role) as (near, _):
+        made = call(near)
+        task = asyncio.create_task(made)
+        if begun:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        with pytest.raises(RuntimeError, match="cannot reuse already awaited coroutine"):
+            await made
+
+
+@receiving
+async def test_error_behind_the_wait_is_the_result_of_the_task(
+    role: str, call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(ws: WebSocket) -> None:
+        raise OSError("can't go on reading")
+
+    async with pair(role) as (near, far):
+        task = asyncio.create_task(call(near))
+        await asyncio.sleep(0)
+        monkeypatch.setattr(type(near), "_regulate", fail)
+        near._reading_paused = True
+        await far.send("a")
+        with pytest.raises(OSError, match="can't go on reading"):
+            await asyncio.wait_for(task, 5)
+        monkeypatch.undo()
+
+
 async def test_send_cancelled_before_it_began_sends_nothing(role: str) -> None:
     async with pair(role) as (near, _):
         task = asyncio.create_task(near.send("x"))
@@ -132,6 +165,7 @@ async def test_send_cancelled_before_it_began_sends_nothing(role: str) -> None:
         assert near.stats.messages_sent == 0
 
 
+@pytest.mark.filterwarnings("ignore:the .type, exc, tb. signature:DeprecationWarning")
 @calls
 async def test_errors_can_be_thrown_into_a_call(role: str, call: Callable[..., Any]) -> None:
     async with pair(role) as (near, far):

@@ -214,3 +214,23 @@ async def test_concurrent_senders_and_pings_in_a_storm(role: str) -> None:
         collected, *_ = await asyncio.gather(collect(), *(send(i) for i in range(500)))
         assert sorted(message[:3] for message in collected) == [b"%03d" % i for i in range(500)]
         assert {len(message) for message in collected} == {3003}
+
+
+async def test_large_messages_wait_for_a_slow_reader(role: str) -> None:
+    message = b"x" * (1 << 20)
+    async with facing_raw(role, close_timeout=0.05) as (ws, peer):
+        stop_reading(ws, peer)
+
+        async def flood() -> None:
+            while True:
+                await ws.send(message)
+
+        task = asyncio.create_task(flood())
+        while not ws._write_paused:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0.05)
+        assert ws.stats.messages_sent < 32
+        assert ws.stats.unwritten_size < 32 * len(message)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task

@@ -205,8 +205,8 @@ class ChannelLane(Inbox):
             if not self._reading_paused:
                 self._regulate()
         elif not self._flush_scheduled:
-            self._flush_scheduled = True
             self._outbox._add(self)
+            self._flush_scheduled = True
 
     def _flush(self) -> None:
         """Hand what was sent to the transport, unless it has enough to write."""

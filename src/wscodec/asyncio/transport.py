@@ -156,6 +156,9 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         chunks = connection.chunks_before_close() if self._held else connection.chunks_to_send()
         if len(chunks) > 1:
             transport.writelines(chunks)
+            if not self._write_paused:
+                # Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 don't look at the limits themselves (CVE-2024-12254).
+                transport.set_write_buffer_limits(self._options.write_high, self._options.write_low)
         elif chunks:
             transport.write(chunks[0])
         if self._reading_paused:
