@@ -134,6 +134,38 @@ def test_prepared_messages(fresh: bool, role: Role) -> None:
         assert [f.rsv for f in frames_of(wire)][7] == 0
 
 
+@roles
+@contexts
+def test_what_is_to_be_sent_as_it_is(fresh: bool, role: Role) -> None:
+    near, far = ends(role, fresh)
+    asis = ["hi", TEXTS[1], "é" * 500, b"x" * 5000, bytearray(b"x" * 5000)]
+    for message in asis:
+        near.send(TEXTS[0])
+        near.send(message, compress=False)
+    near.send(PreparedMessage(TEXTS[2]), compress=False)
+    near.send_fragment(TEXTS[3], fin=False, compress=False)
+    near.send_fragment(TEXTS[4], fin=True)
+    near.send(TEXTS[0])
+    size, wire = near.unsent_size, near.data_to_send()
+    assert size == len(wire)
+    assert [f.rsv for f in frames_of(wire)] == [RSV1, 0] * 5 + [0, 0, 0, RSV1]
+    expected = [message for one in asis for message in (TEXTS[0], one)]
+    assert far.receive(wire) == [*expected, TEXTS[2], TEXTS[3] + TEXTS[4], TEXTS[0]]
+    assert near.stats.messages_sent == 13
+
+
+@roles
+def test_where_nothing_is_compressed_there_is_no_difference(role: Role) -> None:
+    one, other = Connection(role), Connection(OTHER[role])
+    for message in ("hi", TEXTS[0], "é" * 500, bytearray(b"x" * 500), PreparedMessage(TEXTS[1])):
+        one.send(message, compress=False)
+    one.send_fragment("a", fin=False, compress=False)
+    one.send_fragment("b", fin=True, compress=False)
+    wire = one.data_to_send()
+    assert {f.rsv for f in frames_of(wire)} == {0}
+    assert other.receive(wire) == ["hi", TEXTS[0], "é" * 500, b"x" * 500, TEXTS[1], "ab"]
+
+
 def test_streaming() -> None:
     near, far = ends(streaming=True)
     near.send(TEXTS[0] * 10)
@@ -247,7 +279,7 @@ def test_any_traffic_cut_anywhere(seed: int) -> None:
                 near.send(PreparedMessage(some[0], compress=rng.random() < 0.5))
                 expected.append(some[0])
             case _:
-                near.send(some[0])
+                near.send(some[0], compress=rng.random() < 0.8)
                 expected.append(some[0])
         if rng.random() < 0.2:
             near.ping(b"p")

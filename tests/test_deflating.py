@@ -188,6 +188,67 @@ def test_a_message_must_not_come_within_another() -> None:
     assert peer.feed(frames + encoder.encode_fragment(TEXTS[1], fin=True)) == [TEXTS[0] + TEXTS[1]]
 
 
+# What is to be sent as it is.
+
+
+@roles
+@shared
+def test_message_that_is_to_be_sent_as_it_is(shared: bool, role: Role) -> None:
+    encoder, peer = pair(role, shared)
+    asis: list[Any] = [TEXTS[1], TEXTS[1].encode(), bytearray(b"x" * 500), "é" * 500, PreparedMessage(TEXTS[1])]
+    for message in asis:
+        for before in TEXTS[:2]:
+            assert peer.feed(encoder.encode(before)) == [before]
+        frame = encoder.encode(message, compress=False)
+        (made,) = frames_of(frame)
+        said = getattr(message, "message", message)
+        assert made.rsv == 0
+        assert made.payload == (said.encode() if isinstance(said, str) else said)
+        assert peer.feed(frame) == [said]
+        for after in TEXTS[:2]:
+            assert peer.feed(encoder.encode(after)) == [after]
+
+
+def test_message_that_is_to_be_sent_as_it_is_costs_no_context() -> None:
+    def sizes(*between: str) -> list[int]:
+        encoder, _ = pair()
+        encoder.encode(TEXTS[0])
+        for message in between:
+            encoder.encode(message, compress=False)
+            encoder.encode(PreparedMessage(message, compress=False))
+        return [len(encoder.encode(text)) for text in TEXTS[1:4]]
+
+    assert sizes(TEXTS[5], "y" * 5000) == sizes()
+
+
+@roles
+def test_message_that_is_to_be_sent_as_it_is_by_its_kind(role: Role) -> None:
+    encoder, peer = pair(role)
+    for message, text, said in (("é" * 500, False, "é".encode() * 500), ("é".encode() * 500, True, "é" * 500)):
+        frame = encoder.encode(message, text=text, compress=False)
+        assert not frame[0] & 0x40
+        assert peer.feed(frame) == [said]
+    with pytest.raises(ValueError, match="UTF-8"):
+        encoder.encode(b"\xff" * 500, text=True, compress=False)
+    encoder.encode_fragment(b"x", fin=False)
+    with pytest.raises(ConcurrencyError):
+        encoder.encode(b"y", compress=False)
+
+
+@roles
+def test_the_first_fragment_says_that_a_message_is_to_be_sent_as_it_is(role: Role) -> None:
+    for words, bit in (((False, True), 0), ((False, False), 0), ((True, False), RSV1)):
+        encoder, peer = pair(role)
+        assert peer.feed(encoder.encode(TEXTS[0])) == [TEXTS[0]]
+        wire = encoder.encode_fragment(TEXTS[1], fin=False, compress=words[0])
+        wire += encoder.encode_fragment(TEXTS[2], fin=True, compress=words[1])
+        assert [made.rsv for made in frames_of(wire)] == [bit, 0]
+        assert peer.feed(wire) == [TEXTS[1] + TEXTS[2]]
+        wire = encoder.encode_fragment(TEXTS[3], fin=True, compress=False)
+        assert [made.rsv for made in frames_of(wire)] == [0]
+        assert peer.feed(wire + encoder.encode(TEXTS[4])) == TEXTS[3:5]
+
+
 # Prepared messages.
 
 

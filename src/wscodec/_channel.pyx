@@ -37,7 +37,7 @@ cdef class Sending(Call):
         cdef ChannelLane channel = <ChannelLane>target
         message, self.message = self.message, None
         if not channel.takes(message):
-            self.inner = channel._send_by_rules(message, None)
+            self.inner = channel._send_by_rules(message, None, True)
             return
         channel.put(message)
         if channel._write_paused:
@@ -186,7 +186,9 @@ cdef class ChannelLane(Inbox):
             self._on_callback_error(error)
         return 0
 
-    def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> Coroutine[Any, Any, None]:
+    def send(
+        self, message: Message | Prepared | Parts, text: bool | None = None, *, compress: bool = True
+    ) -> Coroutine[Any, Any, None]:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
@@ -197,6 +199,7 @@ cdef class ChannelLane(Inbox):
                 asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
                 pings don't. An empty iterable sends nothing.
             text: True sends bytes as text, False sends a str as binary.
+            compress: False sends it as it is, on a connection that compresses too.
 
         Raises:
             ConnectionClosed: our Close frame is out, or the connection is closed.
@@ -205,26 +208,26 @@ cdef class ChannelLane(Inbox):
 
         RFC 6455 §5.4, §6.1.
         """
-        if text is None and self.takes(message):
+        if text is None and compress is True and self.takes(message):
             return self.outbox().send(self, message)
-        return self._send_by_rules(message, text)
+        return self._send_by_rules(message, text, compress)
 
     cdef bint takes(self, object message) except -1:
         """Whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 
-    def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
-            text: as in `send`.
+            text, compress: as in `send`.
 
         Raises:
             ConnectionClosed, TypeError, ValueError: as in `send`.
             ConcurrencyError: a message is being sent in fragments.
         """
-        self._connection.put(message, text)
+        self._connection.put(message, text, compress)
         self.push()
 
     def send_many(self, messages: Sequence[Message]) -> None:
@@ -234,7 +237,7 @@ cdef class ChannelLane(Inbox):
 
     cdef int put(self, object message) except -1:
         """Queue a plain message."""
-        self._connection.put(message, None)
+        self._connection.put(message, None, True)
         # Of a run of messages, the first has done this for the others.
         if not self._flush_scheduled or self._connection.unsent_size > self._write_high:
             self.push()

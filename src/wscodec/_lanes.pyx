@@ -156,22 +156,22 @@ cdef class ConnectionLane:
         self._receive_by_rules(data if PyBytes_CheckExact(data) else data[:size], position, events)
         return events
 
-    def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
+    def send(self, message: Message | Prepared, *, text: bool | None = None, compress: bool = True) -> None:
         """Send one message.
 
         Args:
-            message, text: as `Encoder.encode` takes them.
+            message, text, compress: as `Encoder.encode` takes them.
 
         Raises:
             ConnectionClosed: our Close frame is out, or the connection is closed.
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
-        self.put(message, text)
+        self.put(message, text, compress)
 
-    cdef int put(self, object message, object text) except -1:
+    cdef int put(self, object message, object text, object compress) except -1:
         """Do the work of `send`."""
-        if not self._speaking or text is not None or not self.goes_plain(message):
-            self._send_by_rules(message, text)
+        if not self._speaking or text is not None or compress is not True or not self.goes_plain(message):
+            self._send_by_rules(message, text, compress)
             return 0
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
         if self._unpacked is None:

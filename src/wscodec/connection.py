@@ -141,10 +141,10 @@ class Connection(ConnectionLane):
         self._speaking = False
         self._encoder.release()
 
-    def send_fragment(self, data: Message, *, fin: bool) -> None:
+    def send_fragment(self, data: Message, *, fin: bool, compress: bool = True) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
         self._check_open()
-        self._put(self._encoder.encode_fragment(data, fin=fin))
+        self._put(self._encoder.encode_fragment(data, fin=fin, compress=compress))
         self._speaking = self._encoder.fragments_of is None
         self._messages_sent += fin
 
@@ -231,10 +231,10 @@ class Connection(ConnectionLane):
         if self.error is not None:
             self.fail(self.error.close_code, self.error.reason)
 
-    def _send_by_rules(self, message: Message | PreparedMessage, text: bool | None) -> None:
+    def _send_by_rules(self, message: Message | PreparedMessage, text: bool | None, compress: bool) -> None:
         """Send a message that is not plain, or not to be sent now."""
         self._check_open()
-        self._put(self._encoder.encode(message, text=text))
+        self._put(self._encoder.encode(message, text=text, compress=compress))
         self._messages_sent += 1
 
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:

@@ -45,7 +45,7 @@ class DeflatingEncoder(Encoder):
         """Let go of what only more messages would need, the compressor too."""
         self._deflater.release()
 
-    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
+    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None, compress: bool = True) -> bytes:
         """Encode one message as one frame, compressed or not; see `Encoder.encode`.
 
         A prepared message is compressed once for all servers' connections that compress alike, and refers to nothing
@@ -53,12 +53,15 @@ class DeflatingEncoder(Encoder):
 
         RFC 7692 §7.2.1.
         """
+        prepared = message if isinstance(message, PreparedMessage) else None
+        if not compress or (prepared is not None and not prepared.compress):
+            return super().encode(message, text=text)  # the compressor need not know
         self._check_free()
-        if isinstance(message, PreparedMessage):
-            return self._again(message) if self._masked else self._made_before(message)
-        if text is None or text is isinstance(message, str):
-            return self._message(*payload_of(message))
-        return self._message(*as_kind(message, text))
+        if prepared is None:
+            return self._message(*as_kind(message, text))  # type: ignore[arg-type]
+        if self._masked:
+            return self._message(*as_kind(prepared.message, prepared.text))
+        return self._made_before(prepared)
 
     def _burst(self, messages: Sequence[Message]) -> bytes:
         # All of them are judged before the first one is compressed.
@@ -79,25 +82,20 @@ class DeflatingEncoder(Encoder):
         header = build_header(opcode, len(deflated), rsv1=True, masking_key=key)
         return header + (deflated if key is None else apply_mask(deflated, key))
 
-    def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
+    def _part(self, opcode: Opcode, payload: Buffer, fin: bool, compress: bool) -> bytes:
         first = opcode is not Opcode.CONTINUATION
-        if first and fin:
+        if first and fin and compress:
             return self._message(opcode, payload)
         with flat_view(payload) as view:
             if first:
                 # The first frame says it for all. Each part ends with a flush, which makes short ones longer.
-                self._in_deflate = len(view) >= self._deflater.threshold
+                self._in_deflate = compress and len(view) >= self._deflater.threshold
             deflated = self._deflater.deflate_part(view, fin=fin) if self._in_deflate else payload
         return self._frame(opcode, deflated, fin, rsv1=first and self._in_deflate)
 
-    def _again(self, prepared: PreparedMessage) -> bytes:
-        if prepared.compress:
-            return super()._again(prepared)
-        return super().encode(prepared.message, text=prepared.text)
-
     def _made_before(self, prepared: PreparedMessage) -> bytes:
         """Return the frame of a prepared message that goes to peers like this one."""
-        frame = _deflated(prepared, self._deflater) if prepared.compress else None
+        frame = _deflated(prepared, self._deflater)
         if frame is None:
             return prepared.frame
         # The peer gets into its window what our compressor knows nothing of.
@@ -113,9 +111,7 @@ def _deflated(prepared: PreparedMessage, deflater: Deflater) -> bytes | None:
     key = (deflater.setting, deflater.threshold)
     frames = prepared.deflated
     if key not in frames:
-        opcode, payload = (
-            payload_of(prepared.message) if prepared.text is None else as_kind(prepared.message, prepared.text)
-        )
+        opcode, payload = as_kind(prepared.message, prepared.text)
         with flat_view(payload) as view:
             deflated = SharedDeflater(*key).deflate(view)
         frames[key] = None if deflated is None else encode_frame(opcode, deflated, rsv1=True)

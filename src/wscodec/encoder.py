@@ -78,12 +78,13 @@ class Encoder:
     def release(self) -> None:
         """Let go of what only more messages would need: none will come."""
 
-    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None) -> bytes:
+    def encode(self, message: Message | PreparedMessage, *, text: bool | None = None, compress: bool = True) -> bytes:
         """Encode one message as one frame.
 
         Args:
             message: a `str`, sent as text, a C-contiguous buffer, sent as binary, or either prepared.
             text: True sends bytes as text (they must be UTF-8), False sends a str as binary; None goes by type.
+            compress: False sends it as it is where permessage-deflate was agreed on.
 
         Returns:
             The frame.
@@ -97,7 +98,11 @@ class Encoder:
         """
         self._check_free()
         if isinstance(message, PreparedMessage):
-            return self._again(message) if self._masked else message.frame
+            return self._whole(message.message, message.text) if self._masked else message.frame
+        return self._whole(message, text)
+
+    def _whole(self, message: Message, text: bool | None) -> bytes:
+        """Return a message as a frame."""
         if text is None or text is isinstance(message, str):
             return pack_messages((message,), take_key() if self._masked else None)
         return self._frame(*as_kind(message, text))
@@ -133,12 +138,13 @@ class Encoder:
         """Do what `pack` does, but return chunks: a server's large payloads are not copied."""
         return [self.pack(messages)] if self._masked else pack_chunks(messages, LARGE)
 
-    def encode_fragment(self, data: Message, *, fin: bool) -> bytes:
+    def encode_fragment(self, data: Message, *, fin: bool, compress: bool = True) -> bytes:
         """Encode the next part of a message as one frame.
 
         Args:
             data: a `str` for a text message, a C-contiguous buffer for a binary one; it may be empty.
             fin: whether it is the last part.
+            compress: as in `encode`; what is said with the first part counts.
 
         Returns:
             The frame: the first of a message says what it is, the others continue it.
@@ -153,7 +159,7 @@ class Encoder:
         begun = self.fragments_of
         if begun is not None and begun is not kind:
             raise TypeError(f"a {begun.name.lower()} message can't go on with {type(data).__name__!r}")
-        frame = self._part(kind if begun is None else Opcode.CONTINUATION, payload, fin)
+        frame = self._part(kind if begun is None else Opcode.CONTINUATION, payload, fin, compress)
         self.fragments_of = None if fin else kind
         return frame
 
@@ -182,10 +188,7 @@ class Encoder:
         """
         return self._frame(Opcode.CLOSE, close_payload(code, reason))
 
-    def _again(self, prepared: PreparedMessage) -> bytes:
-        return self.encode(prepared.message, text=prepared.text)
-
-    def _part(self, opcode: Opcode, payload: Buffer, fin: bool) -> bytes:
+    def _part(self, opcode: Opcode, payload: Buffer, fin: bool, compress: bool) -> bytes:
         """Return a part of a message as a frame."""
         return self._frame(opcode, payload, fin)
 
@@ -208,9 +211,11 @@ def payload_of(data: Message) -> tuple[Opcode, Buffer]:
     return Opcode.BINARY, data
 
 
-def as_kind(message: Message, text: bool) -> tuple[Opcode, Buffer]:
-    """Return the opcode that `text` asks for and the payload."""
-    _, payload = payload_of(message)
+def as_kind(message: Message, text: bool | None) -> tuple[Opcode, Buffer]:
+    """Return the opcode and the payload of a message; `text` as `Encoder.encode` takes it."""
+    kind, payload = payload_of(message)
+    if text is None or text is isinstance(message, str):
+        return kind, payload
     if not text:
         return Opcode.BINARY, payload
     if not is_valid_utf8(payload):

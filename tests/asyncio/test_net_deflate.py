@@ -7,6 +7,7 @@ import json
 import random
 import tracemalloc
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -103,6 +104,29 @@ async def test_all_ways_to_send_keep_the_order(role: str, options: dict[str, Any
             sending = asyncio.create_task(send())  # the other end stops reading where its queue is full
             assert [await far.recv() for _ in expected] == expected
             await sending
+
+
+@roles
+@modes
+async def test_what_is_to_be_sent_as_it_is(role: str, options: dict[str, Any]) -> None:
+    async with linked(role, options, options) as (near, far):
+        before, long = 0, "x" * 5000
+        ways: list[Callable[[bool], Any]] = [
+            lambda compress: near.send(long, compress=compress),
+            lambda compress: near.send(long.encode(), True, compress=compress),
+            lambda compress: near.send([long[:2000], long[2000:]], compress=compress),
+            lambda compress: near.send(PreparedMessage(long), compress=compress),
+            lambda compress: near.send_nowait(long, compress=compress),
+        ]
+        for way in ways:
+            for compress in (True, False, True):
+                sending = way(compress)
+                if sending is not None:
+                    await sending
+                assert await far.recv() == long
+                sent = near.stats.bytes_sent
+                assert (sent - before > 5000) is not compress
+                before = sent
 
 
 @roles

@@ -146,7 +146,9 @@ class ChannelLane(Inbox):
         except Exception as error:
             self._on_callback_error(error)
 
-    async def send(self, message: Message | Prepared | Parts, text: bool | None = None) -> None:
+    async def send(
+        self, message: Message | Prepared | Parts, text: bool | None = None, *, compress: bool = True
+    ) -> None:
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
@@ -157,6 +159,7 @@ class ChannelLane(Inbox):
                 asynchronous iterable of either, sent as a fragmented message, meanwhile other messages wait, and
                 pings don't. An empty iterable sends nothing.
             text: True sends bytes as text, False sends a str as binary.
+            compress: False sends it as it is, on a connection that compresses too.
 
         Raises:
             ConnectionClosed: our Close frame is out, or the connection is closed.
@@ -165,8 +168,8 @@ class ChannelLane(Inbox):
 
         RFC 6455 §5.4, §6.1.
         """
-        if text is not None or not self._takes(message):
-            await self._send_by_rules(message, text)
+        if text is not None or compress is not True or not self._takes(message):
+            await self._send_by_rules(message, text, compress)
             return
         self._connection.send(message)  # type: ignore[arg-type]
         # Of a run of messages, the first has done this for the others.
@@ -179,18 +182,18 @@ class ChannelLane(Inbox):
         """Tell whether a message can be sent at once."""
         return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
 
-    def send_nowait(self, message: Message | Prepared, text: bool | None = None) -> None:
+    def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
-            text: as in `send`.
+            text, compress: as in `send`.
 
         Raises:
             ConnectionClosed, TypeError, ValueError: as in `send`.
             ConcurrencyError: a message is being sent in fragments.
         """
-        self._connection.send(message, text=text)
+        self._connection.send(message, text=text, compress=compress)
         self._push()
 
     def send_many(self, messages: Sequence[Message]) -> None:
@@ -242,7 +245,7 @@ class ChannelLane(Inbox):
     def _on_error(self, error: Exception) -> None:
         raise NotImplementedError
 
-    def _send_by_rules(self, message: Any, text: bool | None) -> Coroutine[Any, Any, None]:
+    def _send_by_rules(self, message: Any, text: bool | None, compress: bool) -> Coroutine[Any, Any, None]:
         raise NotImplementedError
 
     def _drain(self) -> Coroutine[Any, Any, None]:

@@ -168,18 +168,24 @@ class ConnectionLane:
         self._receive_by_rules(data, position, events)
         return events
 
-    def send(self, message: Message | Prepared, *, text: bool | None = None) -> None:
+    def send(self, message: Message | Prepared, *, text: bool | None = None, compress: bool = True) -> None:
         """Send one message.
 
         Args:
-            message, text: as `Encoder.encode` takes them.
+            message, text, compress: as `Encoder.encode` takes them.
 
         Raises:
             ConnectionClosed: our Close frame is out, or the connection is closed.
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
-        if not self._speaking or text is not None or not is_plain(message) or len(message) > self._plain_limit:
-            self._send_by_rules(message, text)
+        if (
+            text is not None
+            or compress is not True
+            or not self._speaking
+            or not is_plain(message)
+            or len(message) > self._plain_limit
+        ):
+            self._send_by_rules(message, text, compress)
             return
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
         if self._unpacked is None:
@@ -264,7 +270,7 @@ class ConnectionLane:
     def _receive_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         raise NotImplementedError
 
-    def _send_by_rules(self, message: Any, text: bool | None) -> None:
+    def _send_by_rules(self, message: Any, text: bool | None, compress: bool) -> None:
         raise NotImplementedError
 
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:

@@ -121,15 +121,17 @@ class MessageChannel(LiveChannel):
         self._parts = None
         return "".join(parts) if isinstance(item.data, str) else b"".join(parts)  # type: ignore[arg-type]
 
-    async def _send_by_rules(self, message: Message | PreparedMessage | Parts, text: bool | None) -> None:
+    async def _send_by_rules(
+        self, message: Message | PreparedMessage | Parts, text: bool | None, compress: bool
+    ) -> None:
         """Do what `send` does where it may have to wait, or the message is not plain."""
         if not isinstance(message, (str, bytes)) and is_in_parts(message):
-            await self._send_parts(message, text)  # type: ignore[arg-type]
+            await self._send_parts(message, text, compress)  # type: ignore[arg-type]
         elif self._sending is not None and self._sending.locked():
             async with self._sending:
-                self._connection.send(message, text=text)  # type: ignore[arg-type]
+                self._connection.send(message, text=text, compress=compress)  # type: ignore[arg-type]
         else:
-            self._connection.send(message, text=text)  # type: ignore[arg-type]
+            self._connection.send(message, text=text, compress=compress)  # type: ignore[arg-type]
         self._push()
         if self._write_paused:
             await self._drain()
@@ -140,7 +142,7 @@ class MessageChannel(LiveChannel):
         if not self._flush_scheduled:
             self._flush()
 
-    async def _send_parts(self, parts: Parts, text: bool | None) -> None:
+    async def _send_parts(self, parts: Parts, text: bool | None, compress: bool) -> None:
         """Send a fragmented message; where it can't be ended, the connection has to fail."""
         if self._sending is None:
             self._sending = asyncio.Lock()
@@ -150,7 +152,7 @@ class MessageChannel(LiveChannel):
             try:
                 async for part in iterate(parts):
                     data = decoding.part(part)
-                    self._connection.send_fragment(data, fin=False)
+                    self._connection.send_fragment(data, fin=False, compress=compress)
                     last = "" if isinstance(data, str) else b""
                     self._push()
                     if self._write_paused:
