@@ -39,10 +39,10 @@ WORDS = TEXT.split()
 class FreshDeflater(Deflater):
     """What no context takeover costs with a compressor made for every message."""
 
-    def _take(self) -> Any:
+    def take(self) -> Any:
         return self.setting.compressor()
 
-    def _put_back(self, compressor: Any) -> None:
+    def put_back(self, compressor: Any) -> None:
         pass
 
 

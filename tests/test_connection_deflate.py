@@ -166,6 +166,74 @@ def test_where_nothing_is_compressed_there_is_no_difference(role: Role) -> None:
     assert other.receive(wire) == ["hi", TEXTS[0], "é" * 500, b"x" * 500, TEXTS[1], "ab"]
 
 
+@roles
+@contexts
+def test_message_compressed_apart(fresh: bool, role: Role) -> None:
+    near, far = ends(role, fresh)
+    expected: list[Any] = []
+    for text in TEXTS[:5]:
+        near.send("before")
+        deflation = near.begin_send(text)
+        for call in (lambda: near.send("short"), lambda: near.send(TEXTS[9]), lambda: near.send_many(["a", "b"])):
+            with pytest.raises(ConcurrencyError):
+                call()
+        near.ping(b"between")
+        deflation.run()
+        near.end_send(deflation)
+        near.send("after")
+        near.send(text)
+        expected += ["before", Ping(b"between"), text, "after", text]
+    size, wire = near.unsent_size, near.data_to_send()
+    assert size == len(wire)
+    assert far.receive(wire) == expected
+    assert near.stats.messages_sent == 20
+    assert near.stats.frames_sent == 25
+
+
+def test_message_that_could_not_be_compressed_keeps_nobody_from_sending() -> None:
+    near, far = ends()
+    near.send(TEXTS[0])
+    deflation = near.begin_send(TEXTS[1])
+    with pytest.raises(RuntimeError, match="compressed"):
+        near.end_send(deflation)
+    near.send("short")
+    near.send(TEXTS[0])
+    assert far.receive(near.data_to_send()) == [TEXTS[0], "short", TEXTS[0]]
+    assert near.stats.messages_sent == 3
+
+
+@roles
+@pytest.mark.parametrize("end", ["close", "fail", "eof", "peer"])
+def test_connection_that_ends_while_a_message_is_compressed(end: str, role: Role) -> None:
+    near, far = ends(role)
+    near.send(TEXTS[0])
+    deflation = near.begin_send(TEXTS[1])
+    if end == "close":
+        near.close()
+    elif end == "fail":
+        near.fail(1011)
+    elif end == "eof":
+        near.eof()
+    else:
+        far.close()
+        near.receive(far.data_to_send())
+    assert far.receive(near.data_to_send())[:1] == [TEXTS[0]]
+    deflation.run()
+    with pytest.raises(ConnectionClosed):
+        near.end_send(deflation)
+    with pytest.raises(ConnectionClosed):
+        near.begin_send(TEXTS[1])
+    with pytest.raises(ConnectionClosed):
+        near.send("short")
+    assert near.data_to_send() == b""
+    assert objects(near)[0] is None
+
+
+def test_where_nothing_is_compressed_nothing_is_compressed_apart() -> None:
+    with pytest.raises(TypeError, match="compress"):
+        Connection(Role.SERVER).begin_send(TEXTS[0])
+
+
 def test_streaming() -> None:
     near, far = ends(streaming=True)
     near.send(TEXTS[0] * 10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import sys
 import types
 import zlib
 from typing import Any
@@ -13,7 +14,7 @@ from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFact
 from wsproto.extensions import PerMessageDeflate as WsprotoDeflate
 
 from wscodec.compression import Deflater, FreshInflater, Inflater, SharedDeflater, default_engine
-from wscodec.deflate import DeflateParameters, PerMessageDeflate
+from wscodec.deflate import AgreedDeflate, DeflateParameters, PerMessageDeflate
 from wscodec.errors import BadExtensions
 from wscodec.extensions import Extension, format_extensions, parse_extensions
 from wscodec.spec import Role
@@ -345,6 +346,7 @@ def test_threshold_and_engine_are_handed_on() -> None:
         *(("level", value) for value in (-1, 10)),
         *(("mem_level", value) for value in (0, 10)),
         ("threshold", -1),
+        ("background_size", -1),
     ],
 )
 def test_settings_out_of_range(name: str, value: int) -> None:
@@ -357,7 +359,7 @@ def test_settings_out_of_range(name: str, value: int) -> None:
     [
         *(
             (name, value)
-            for name in ("s_bits", "c_bits", "level", "mem_level", "threshold")
+            for name in ("s_bits", "c_bits", "level", "mem_level", "threshold", "background_size")
             for value in (True, "9", 9.0)
         ),
         ("c_bits", None),
@@ -384,6 +386,17 @@ def test_settings_that_the_engine_refuses() -> None:
     assert settings(engine=engine, level=3).level == 3
     with pytest.raises(ValueError, match="level 4: Invalid initialization option"):
         settings(engine=engine, level=4)
+
+
+def test_size_from_which_on_a_thread_deflates() -> None:
+    for wanted, size in (
+        (PerMessageDeflate(), 128 << 10),
+        (settings(background_size=None), sys.maxsize),
+        (settings(background_size=1000), 1000),
+        (settings(background_size=0), 128),  # what is below the threshold is not deflated at all
+        (settings(background_size=None, threshold=500), sys.maxsize),
+    ):
+        assert AgreedDeflate(wanted, agreed()).background_size == size
 
 
 def test_settings_can_be_compared_and_not_changed() -> None:

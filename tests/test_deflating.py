@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import random
+import threading
 import zlib
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from helpers import BINARY, CONT, ROLES, TEXT
 from reference.frames import frames_of
 
-from wscodec import ConcurrencyError, DeflatingEncoder, Encoder, InflatingDecoder, PreparedMessage, Role
+from wscodec import (
+    ConcurrencyError,
+    DeflatingEncoder,
+    Encoder,
+    InflatingDecoder,
+    Ping,
+    Pong,
+    PreparedMessage,
+    Role,
+)
 from wscodec.compression import Deflater, FreshInflater, Inflater, Setting, SharedDeflater
 
 pytestmark = pytest.mark.usefixtures("impl")
@@ -247,6 +258,138 @@ def test_the_first_fragment_says_that_a_message_is_to_be_sent_as_it_is(role: Rol
         wire = encoder.encode_fragment(TEXTS[3], fin=True, compress=False)
         assert [made.rsv for made in frames_of(wire)] == [0]
         assert peer.feed(wire + encoder.encode(TEXTS[4])) == TEXTS[3:5]
+
+
+# Messages that are compressed apart.
+
+
+@roles
+@shared
+def test_message_compressed_apart_has_its_place_among_the_others(shared: bool, role: Role) -> None:
+    encoder, peer = pair(role, shared)
+    for message in MESSAGES:
+        deflation = encoder.begin(message)
+        worker = threading.Thread(target=deflation.run)
+        worker.start()
+        worker.join()
+        assert peer.feed(encoder.end(deflation)) == [message]
+        assert peer.feed(encoder.encode(message)) == [message]
+    assert encoder.fragments_of is None
+
+
+@shared
+def test_message_compressed_apart_is_the_frame_that_it_would_have_been(shared: bool) -> None:
+    one, other = pair(shared=shared)[0], pair(shared=shared)[0]
+    for message in (*TEXTS, random.Random(4).randbytes(3000), *TEXTS, memoryview(bytes(800)).cast("I")):
+        deflation = one.begin(message)
+        deflation.run()
+        assert one.end(deflation) == other.encode(message)
+        assert one.encode(TEXTS[0]) == other.encode(TEXTS[0])
+
+
+@roles
+def test_message_compressed_apart_by_its_kind(role: Role) -> None:
+    encoder, peer = pair(role)
+    for message, text, said in (("é" * 500, False, "é".encode() * 500), ("é".encode() * 500, True, "é" * 500)):
+        deflation = encoder.begin(message, text=text)
+        deflation.run()
+        assert peer.feed(encoder.end(deflation)) == [said]
+
+
+def test_message_compressed_apart_is_copied_where_it_may_change() -> None:
+    encoder, peer = pair()
+    buffer = bytearray(b"x" * 500)
+    deflation = encoder.begin(buffer)
+    buffer[:] = b"y" * 600  # it can be resized, too
+    deflation.run()
+    assert peer.feed(encoder.end(deflation)) == [b"x" * 500]
+
+
+@roles
+def test_meanwhile_there_are_control_frames_and_no_other_message(role: Role) -> None:
+    encoder, peer = pair(role)
+    calls: list[Callable[[], object]] = [
+        lambda: encoder.encode("short"),
+        lambda: encoder.encode(TEXTS[1]),
+        lambda: encoder.encode(TEXTS[1], compress=False),
+        lambda: encoder.encode(PreparedMessage(TEXTS[1])),
+        lambda: encoder.encode_many([TEXTS[1]]),
+        lambda: encoder.encode_fragment(TEXTS[1], fin=False),
+        lambda: encoder.encode_fragment(b"x", fin=True),
+        lambda: encoder.begin(TEXTS[1]),
+    ]
+    deflation = encoder.begin(TEXTS[0])
+    for call in calls:
+        with pytest.raises(ConcurrencyError):
+            call()
+    assert peer.feed(encoder.ping(b"x") + encoder.pong(b"y")) == [Ping(b"x"), Pong(b"y")]
+    deflation.run()
+    assert peer.feed(encoder.end(deflation)) == [TEXTS[0]]
+    encoder.encode_fragment(TEXTS[1], fin=False)
+    with pytest.raises(ConcurrencyError):
+        encoder.begin(TEXTS[1])
+
+
+def test_what_can_not_be_sent_does_not_begin() -> None:
+    encoder, peer = pair()
+    for wrong in (5, None, "\ud800" * 500, memoryview(b"x" * 500)[::2], PreparedMessage(TEXTS[0])):
+        with pytest.raises((TypeError, ValueError)):
+            encoder.begin(wrong)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="UTF-8"):
+        encoder.begin(b"\xff" * 500, text=True)
+    assert peer.feed(encoder.encode(TEXTS[1])) == [TEXTS[1]]
+
+
+class Failing:
+    """A compressor that takes half of what it should, and then fails."""
+
+    def __init__(self, compressor: Any) -> None:
+        self.compressor = compressor
+
+    def compress(self, data: bytes) -> bytes:
+        self.compressor.compress(data[: len(data) // 2])
+        raise MemoryError
+
+
+@roles
+@shared
+@pytest.mark.parametrize("fails", [True, False], ids=["failed", "never run"])
+def test_message_that_could_not_be_compressed_is_not_sent(fails: bool, shared: bool, role: Role) -> None:
+    encoder, peer = pair(role, shared)
+    for _ in range(3):
+        assert peer.feed(encoder.encode(TEXTS[0])) == [TEXTS[0]]
+        deflation = encoder.begin(TEXTS[1])
+        if fails:
+            deflation.compressor = Failing(deflation.compressor)
+            deflation.run()
+        with pytest.raises(MemoryError if fails else RuntimeError):
+            encoder.end(deflation)
+        assert peer.feed(encoder.encode(TEXTS[0])) == [TEXTS[0]]
+
+
+def test_message_is_ended_once() -> None:
+    encoder, peer = pair()
+    first = encoder.begin(TEXTS[0])
+    first.run()
+    frame = encoder.end(first)
+    second = encoder.begin(TEXTS[1])
+    second.run()
+    with pytest.raises(ValueError, match="begun"):
+        encoder.end(first)
+    frame += encoder.end(second)
+    with pytest.raises(ValueError, match="begun"):
+        encoder.end(second)
+    assert peer.feed(frame) == TEXTS[:2]
+
+
+def test_message_that_is_compressed_apart_is_released_too() -> None:
+    encoder, _ = pair()
+    deflation = encoder.begin(TEXTS[0])
+    encoder.release()
+    deflation.run()
+    with pytest.raises(ValueError, match="begun"):
+        encoder.end(deflation)
+    assert encoder._deflater._compressor is None
 
 
 # Prepared messages.

@@ -28,6 +28,7 @@ cdef class ChannelLane(Inbox):
     cdef public object _transport
     cdef public object _sending
     cdef readonly Py_ssize_t _write_high
+    cdef readonly Py_ssize_t _background_size
     cdef public bint _flush_scheduled
     cdef public bint _heard
     cdef public bint _held

@@ -16,7 +16,7 @@ from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
 
 from wscodec._calls cimport Call, PyTypeObject, go_on, wsc_is_ours
-from wscodec._frames cimport is_plain
+from wscodec._frames cimport is_plain, plain_size
 from wscodec._inbox cimport Inbox, Reusable
 from wscodec._lanes cimport ConnectionLane
 from wscodec._views cimport open_view
@@ -103,6 +103,7 @@ cdef class ChannelLane(Inbox):
         on_messages: is called with the messages of each read; None to have them queued.
         queue_high: how many items may be queued before reading is paused.
         write_high: how many bytes may wait to be written in a tick.
+        background_size: from how many bytes on a message is not sent at once, since that takes long.
     """
 
     def __init__(
@@ -114,6 +115,7 @@ cdef class ChannelLane(Inbox):
         on_messages: Callable[[Any, list[Any]], object] | None,
         queue_high: int,
         write_high: int,
+        background_size: int,
     ) -> None:
         # A decoder that takes no message at once hands out parts.
         super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
@@ -122,6 +124,7 @@ cdef class ChannelLane(Inbox):
         self._reusable = <Outbox?>outbox
         self._on_messages = on_messages
         self._write_high = write_high
+        self._background_size = background_size
         self._heard = True
         self._write_paused = True  # until the opening handshake is over
 
@@ -192,7 +195,8 @@ cdef class ChannelLane(Inbox):
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
-        waits where the peer reads too slowly.
+        waits where the peer reads too slowly. A large message that is compressed is left to a thread: meanwhile
+        other messages wait, and pings don't, and where the call is cancelled, it is sent all the same.
 
         Args:
             message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
@@ -214,10 +218,14 @@ cdef class ChannelLane(Inbox):
 
     cdef bint takes(self, object message) except -1:
         """Whether a message can be sent at once."""
-        return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
+        if not self._connection._speaking or self._sending is not None or self._write_paused:
+            return False
+        return is_plain(message) and plain_size(message) < self._background_size
 
     def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
+
+        It is compressed at once, however large.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
@@ -225,7 +233,7 @@ cdef class ChannelLane(Inbox):
 
         Raises:
             ConnectionClosed, TypeError, ValueError: as in `send`.
-            ConcurrencyError: a message is being sent in fragments.
+            ConcurrencyError: `send` is within a message, in parts or large.
         """
         self._connection.put(message, text, compress)
         self.push()

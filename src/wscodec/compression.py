@@ -124,14 +124,20 @@ class Deflater:
         """
         if len(message) < self.threshold:
             return None
-        # It is put back when all went well. What an exception left half done must never go into another message.
-        compressor = self._take()
+        compressor = self.take()
+        payload = self.deflate_with(compressor, message)
+        self.put_back(compressor)
+        return payload
+
+    def deflate_with(self, compressor: Any, message: bytes | memoryview) -> bytes | None:
+        """Do what `deflate` does with a compressor that was taken and is put back then, whatever the threshold.
+
+        This uses nothing that others may be using meanwhile, so that any thread can do it.
+        """
         payload: bytes = compressor.compress(message) + self._flush(compressor)
         if len(payload) - len(_TAIL) < len(message):
-            self._put_back(compressor)
             return payload[: -len(_TAIL)]
         self._unsay(compressor)
-        self._put_back(compressor)
         return None
 
     def deflate_part(self, part: bytes | memoryview, *, fin: bool) -> bytes:
@@ -146,9 +152,9 @@ class Deflater:
 
         RFC 7692 §7.2.1.
         """
-        compressor = self._take()
+        compressor = self.take()
         payload: bytes = compressor.compress(part) + self._flush(compressor)
-        self._put_back(compressor)
+        self.put_back(compressor)
         if not fin:
             return payload
         # Right behind a flush, another one may have nothing to say.
@@ -163,11 +169,16 @@ class Deflater:
         """Drop the compressor: nothing more will be sent."""
         self._compressor = None
 
-    def _take(self) -> Any:
+    def take(self) -> Any:
+        """Return the compressor for one message or part.
+
+        It is put back when all went well. What an exception left half done must never go into another message.
+        """
         compressor, self._compressor = self._compressor, None
         return self.setting.compressor() if compressor is None else compressor
 
-    def _put_back(self, compressor: Any) -> None:
+    def put_back(self, compressor: Any) -> None:
+        """Keep the compressor for the next message or part."""
         self._compressor = compressor
 
     def _flush(self, compressor: Any) -> bytes:
@@ -202,11 +213,11 @@ class SharedDeflater(Deflater):
 
     __slots__ = ()
 
-    def _take(self) -> Any:
+    def take(self) -> Any:
         compressor = _idle.compressors.pop(self.setting, None)
         return self.setting.compressor() if compressor is None else compressor
 
-    def _put_back(self, compressor: Any) -> None:
+    def put_back(self, compressor: Any) -> None:
         _idle.compressors[self.setting] = compressor
 
     def _flush(self, compressor: Any) -> bytes:

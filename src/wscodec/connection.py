@@ -15,7 +15,7 @@ from ._backend import ConnectionLane
 from ._typing import Buffer, Message
 from .control import close_event_of
 from .deflate import AgreedDeflate
-from .deflating import DeflatingEncoder
+from .deflating import DeflatingEncoder, Deflation
 from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Fragment, Ping
@@ -147,6 +147,39 @@ class Connection(ConnectionLane):
         self._put(self._encoder.encode_fragment(data, fin=fin, compress=compress))
         self._speaking = self._encoder.fragments_of is None
         self._messages_sent += fin
+
+    def begin_send(self, message: Message, *, text: bool | None = None) -> Deflation:
+        """Begin to send a message that takes long to compress, as `DeflatingEncoder.begin` does.
+
+        Whoever calls `run` of what this returns, in any thread, does that work. Until `end_send`, the connection is as
+        within a fragmented message.
+
+        Args:
+            message, text: as `send` takes them, but not prepared.
+
+        Raises:
+            ConnectionClosed, TypeError, ValueError, ConcurrencyError: as `send` does; TypeError also where the
+                connection does not compress. Then nothing has begun.
+        """
+        self._check_open()
+        deflation = self._deflating().begin(message, text=text)
+        self._speaking = False
+        return deflation
+
+    def end_send(self, deflation: Deflation) -> None:
+        """Send the message that was begun; `run` has ended, or will not be called any more.
+
+        Raises:
+            ConnectionClosed: as `send` does.
+            Exception: that of `run`, or RuntimeError where it was not called; other messages can be sent then.
+        """
+        self._check_open()
+        encoder = self._deflating()
+        try:
+            self._put(encoder.end(deflation))
+            self._messages_sent += 1
+        finally:
+            self._speaking = encoder.fragments_of is None
 
     def ping(self, payload: Buffer = b"") -> None:
         """Send a Ping frame of at most 125 bytes; ValueError above, ConnectionClosed as in `send`."""
@@ -326,6 +359,11 @@ class Connection(ConnectionLane):
         if count and self._decoder.streaming:
             count = sum(isinstance(event, Fragment) and event.fin for event in events)
         self._messages_received += count
+
+    def _deflating(self) -> DeflatingEncoder:
+        if not isinstance(self._encoder, DeflatingEncoder):
+            raise TypeError("the connection does not compress")
+        return self._encoder
 
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:

@@ -73,6 +73,8 @@ class PerMessageDeflate:
         level: 0 to 9, of what we deflate: how long the compressor searches.
         mem_level: 1 to 9, of what we deflate: how much memory it searches in.
         threshold: what is shorter we don't deflate; in bytes.
+        background_size: from how many bytes on a message takes long to deflate: by `wscodec.asyncio` it is then left to
+            a thread, where `await ws.send(message)` sends it. 128 KiB take 5 ms. None for never.
         engine: a module like `zlib`; None for zlib-ng where it is installed, or else zlib, whose compressors are slower
             and take a quarter of the memory.
     """
@@ -84,6 +86,7 @@ class PerMessageDeflate:
     level: int = 6
     mem_level: int = 5
     threshold: int = 128
+    background_size: int | None = 1 << 17
     engine: Engine | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +105,8 @@ class PerMessageDeflate:
         _check_range("level", self.level, 0, 9)
         _check_range("mem_level", self.mem_level, 1, 9)
         _check_range("threshold", self.threshold, 0, sys.maxsize)
+        if self.background_size is not None:
+            _check_range("background_size", self.background_size, 0, sys.maxsize)
         _try(self._setting(_LEAST_DEFLATED_BITS))
 
     def offer(self) -> Extension:
@@ -251,6 +256,12 @@ class AgreedDeflate:
 
     wanted: PerMessageDeflate
     parameters: DeflateParameters
+
+    @property
+    def background_size(self) -> int:
+        """From how many bytes on a message takes long to deflate; above all sizes where none does."""
+        wanted = self.wanted
+        return sys.maxsize if wanted.background_size is None else max(wanted.background_size, wanted.threshold)
 
     def deflater(self, role: Role) -> Deflater:
         """Return what deflates the messages that we, being `role`, send on one connection."""

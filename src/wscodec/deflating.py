@@ -16,7 +16,38 @@ from .frames import encode_frame
 from .keys import take_key
 from .spec import Opcode, Role
 
-__all__ = ["DeflatingEncoder"]
+__all__ = ["DeflatingEncoder", "Deflation"]
+
+
+class Deflation:
+    """A message that is compressed apart from its connection: by `run`, in any thread.
+
+    `DeflatingEncoder.begin` makes it, and `DeflatingEncoder.end` takes it back.
+
+    Attributes:
+        opcode, payload: of the message.
+        deflated: the payload to send instead, or None.
+        error: why there is nothing to send; None once `run` has done its work.
+    """
+
+    __slots__ = ("compressor", "deflated", "deflater", "error", "opcode", "payload")
+
+    def __init__(self, deflater: Deflater, opcode: Opcode, payload: bytes) -> None:
+        self.deflater = deflater
+        self.compressor = deflater.take()
+        self.opcode = opcode
+        self.payload = payload
+        self.deflated: bytes | None = None
+        self.error: BaseException | None = RuntimeError("the message has not been compressed")
+
+    def run(self) -> None:
+        """Compress the message. What goes wrong is raised by `DeflatingEncoder.end`."""
+        try:
+            self.deflated = self.deflater.deflate_with(self.compressor, self.payload)
+        except Exception as error:
+            self.error = error
+        else:
+            self.error = None
 
 
 class DeflatingEncoder(Encoder):
@@ -29,11 +60,12 @@ class DeflatingEncoder(Encoder):
         deflater: deflates the messages, in their order. What was encoded has to be sent, and in that order, too.
     """
 
-    __slots__ = ("_deflater", "_in_deflate")
+    __slots__ = ("_deflater", "_deflation", "_in_deflate")
 
     def __init__(self, role: Role, deflater: Deflater) -> None:
         super().__init__(role)
         self._deflater = deflater
+        self._deflation: Deflation | None = None  # the message that is being compressed elsewhere
         self._in_deflate = False  # the message that is being sent in fragments
 
     @property
@@ -44,6 +76,7 @@ class DeflatingEncoder(Encoder):
     def release(self) -> None:
         """Let go of what only more messages would need, the compressor too."""
         self._deflater.release()
+        self._deflation = None
 
     def encode(self, message: Message | PreparedMessage, *, text: bool | None = None, compress: bool = True) -> bytes:
         """Encode one message as one frame, compressed or not; see `Encoder.encode`.
@@ -63,6 +96,52 @@ class DeflatingEncoder(Encoder):
             return self._message(*as_kind(prepared.message, prepared.text))
         return self._made_before(prepared)
 
+    def encode_fragment(self, data: Message, *, fin: bool, compress: bool = True) -> bytes:
+        """Encode the next part of a message as one frame; see `Encoder.encode_fragment`.
+
+        Raises:
+            ConcurrencyError: a message is between `begin` and `end`.
+        """
+        if self._deflation is not None:
+            self._check_free()
+        return super().encode_fragment(data, fin=fin, compress=compress)
+
+    def begin(self, message: Message, *, text: bool | None = None) -> Deflation:
+        """Begin to encode a message that takes long to compress.
+
+        Whoever calls `run` of what this returns, in any thread, does that work. Until `end`, this encoder is as within
+        a fragmented message: control frames can be encoded, and other messages can't.
+
+        Args:
+            message, text: as `encode` takes them, but not prepared. The bytes of a buffer are copied.
+
+        Raises:
+            TypeError, ValueError, ConcurrencyError: as `encode` does; then nothing has begun.
+        """
+        self._check_free()
+        opcode, payload = as_kind(message, text)
+        if type(payload) is not bytes:
+            payload = bytes(flat_view(payload))
+        self._deflation = Deflation(self._deflater, opcode, payload)
+        self.fragments_of = opcode
+        return self._deflation
+
+    def end(self, deflation: Deflation) -> bytes:
+        """Return the frame of the message that was begun; `run` has ended, or will not be called any more.
+
+        Raises:
+            Exception: that of `run`, or RuntimeError where it was not called. There is no such message then: the next
+                one can be encoded, with a new compressor, that knows of none before.
+            ValueError: this is not the message that was begun.
+        """
+        if deflation is not self._deflation:
+            raise ValueError("this is not the message that was begun")
+        self._deflation = self.fragments_of = None
+        if deflation.error is not None:
+            raise deflation.error
+        self._deflater.put_back(deflation.compressor)
+        return self._framed(deflation.opcode, deflation.payload, deflation.deflated)
+
     def _burst(self, messages: Sequence[Message]) -> bytes:
         # All of them are judged before the first one is compressed.
         payloads = [payload_of(message) for message in messages]
@@ -75,6 +154,10 @@ class DeflatingEncoder(Encoder):
         else:
             with flat_view(payload) as view:
                 deflated = self._deflater.deflate(view)
+        return self._framed(opcode, payload, deflated)
+
+    def _framed(self, opcode: Opcode, payload: Buffer, deflated: bytes | None) -> bytes:
+        """Return the frame of a whole message, compressed where that is not None."""
         if deflated is None:
             return self._frame(opcode, payload)
         # As `encode_frame` does, for what needs no check.

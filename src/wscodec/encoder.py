@@ -197,7 +197,7 @@ class Encoder:
 
     def _check_free(self) -> None:
         if self.fragments_of is not None:
-            raise ConcurrencyError("a message is being sent in fragments")
+            raise ConcurrencyError("another message is being sent")
 
 
 def payload_of(data: Message) -> tuple[Opcode, Buffer]:

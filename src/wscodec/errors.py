@@ -18,7 +18,7 @@
     ├── ConnectionClosed            the connection can't be used any more
     │   ├── ConnectionClosedOK      1000, 1001 or 1005
     │   └── ConnectionClosedError   anything else
-    └── ConcurrencyError            a message is being sent in fragments, or two tasks receive at once
+    └── ConcurrencyError            another message is being sent, or two tasks receive at once
 
 A caller's mistake is a TypeError or a ValueError, and leaves the object as it was.
 

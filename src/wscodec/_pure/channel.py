@@ -62,9 +62,11 @@ class ChannelLane(Inbox):
         on_messages: is called with the messages of each read; None to have them queued.
         queue_high: how many items may be queued before reading is paused.
         write_high: how many bytes may wait to be written in a tick.
+        background_size: from how many bytes on a message is not sent at once, since that takes long.
     """
 
     __slots__ = (
+        "_background_size",
         "_connection",
         "_flush_scheduled",
         "_heard",
@@ -86,6 +88,7 @@ class ChannelLane(Inbox):
         on_messages: Callable[[Any, list[Any]], object] | None,
         queue_high: int,
         write_high: int,
+        background_size: int,
     ) -> None:
         # A decoder that takes no message at once hands out parts.
         super().__init__(loop, queue_high, on_messages is None and connection._decoder._run_limit >= 0)
@@ -94,6 +97,7 @@ class ChannelLane(Inbox):
         self._outbox = outbox
         self._on_messages = on_messages
         self._write_high = write_high
+        self._background_size = background_size
         self._sending: Any = None
         self._flush_scheduled = self._held = False
         self._heard = True
@@ -152,7 +156,8 @@ class ChannelLane(Inbox):
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
-        waits where the peer reads too slowly.
+        waits where the peer reads too slowly. A large message that is compressed is left to a thread: meanwhile
+        other messages wait, and pings don't, and where the call is cancelled, it is sent all the same.
 
         Args:
             message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
@@ -180,10 +185,14 @@ class ChannelLane(Inbox):
 
     def _takes(self, message: Any) -> bool:
         """Tell whether a message can be sent at once."""
-        return self._connection._speaking and self._sending is None and not self._write_paused and is_plain(message)
+        if not self._connection._speaking or self._sending is not None or self._write_paused:
+            return False
+        return is_plain(message) and len(message) < self._background_size
 
     def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
+
+        It is compressed at once, however large.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
@@ -191,7 +200,7 @@ class ChannelLane(Inbox):
 
         Raises:
             ConnectionClosed, TypeError, ValueError: as in `send`.
-            ConcurrencyError: a message is being sent in fragments.
+            ConcurrencyError: `send` is within a message, in parts or large.
         """
         self._connection.send(message, text=text, compress=compress)
         self._push()

@@ -11,7 +11,7 @@ from typing import Any
 
 from .._typing import Message, Parts
 
-__all__ = ["Decoding", "convert", "is_in_parts", "iterate"]
+__all__ = ["Decoding", "convert", "has_size", "is_in_parts", "iterate"]
 
 
 def is_in_parts(message: Any) -> bool:
@@ -27,6 +27,18 @@ def is_in_parts(message: Any) -> bool:
     except TypeError:
         return True
     return False
+
+
+def has_size(message: Any, size: int) -> bool:
+    """Tell whether `message` is a whole message of so many bytes or more; one that is prepared isn't."""
+    if isinstance(message, str):
+        # A character has four bytes at most.
+        return len(message) >= size or (len(message) * 4 >= size and len(message.encode(errors="replace")) >= size)
+    try:
+        with memoryview(message) as view:
+            return view.nbytes >= size
+    except TypeError:
+        return False
 
 
 async def iterate(parts: Parts) -> AsyncIterator[Message]:

@@ -11,12 +11,14 @@ from typing import Self
 
 from .._typing import Message, Parts
 from ..deflate import AgreedDeflate
+from ..deflating import Deflation
 from ..encoder import PreparedMessage
 from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
-from ._parts import Decoding, convert, is_in_parts, iterate
+from ._parts import Decoding, convert, has_size, is_in_parts, iterate
 from .keepalive import LiveChannel
+from .transport import Waiter
 
 __all__ = ["MessageChannel"]
 
@@ -127,7 +129,9 @@ class MessageChannel(LiveChannel):
         """Do what `send` does where it may have to wait, or the message is not plain."""
         if not isinstance(message, (str, bytes)) and is_in_parts(message):
             await self._send_parts(message, text, compress)  # type: ignore[arg-type]
-        elif self._sending is not None and self._sending.locked():
+        elif compress and has_size(message, self._background_size):
+            await self._send_large(message, text)  # type: ignore[arg-type]
+        elif self._sending is not None:
             async with self._sending:
                 self._connection.send(message, text=text, compress=compress)  # type: ignore[arg-type]
         else:
@@ -142,11 +146,50 @@ class MessageChannel(LiveChannel):
         if not self._flush_scheduled:
             self._flush()
 
-    async def _send_parts(self, parts: Parts, text: bool | None, compress: bool) -> None:
-        """Send a fragmented message; where it can't be ended, the connection has to fail."""
+    def _turn(self) -> asyncio.Lock:
+        """Return the lock of whoever sends a message in several steps."""
         if self._sending is None:
             self._sending = asyncio.Lock()
-        async with self._sending:
+        return self._sending
+
+    async def _send_large(self, message: Message, text: bool | None) -> None:
+        """Send a message that a thread compresses; one that was begun is sent even if this is cancelled."""
+        turn = self._turn()
+        await turn.acquire()
+        try:
+            deflation = self._connection.begin_send(message, text=text)
+        except BaseException:
+            turn.release()
+            raise
+        sent = self._loop.create_future()
+        try:
+            job = self._loop.run_in_executor(None, deflation.run)
+        except BaseException as error:
+            deflation.error = error
+            self._end_large(deflation, sent)
+        else:
+            job.add_done_callback(lambda _: self._end_large(deflation, sent))
+        await sent
+
+    def _end_large(self, deflation: Deflation, sent: Waiter) -> None:
+        """Send what a thread has compressed, and tell the one who waits for it, if there still is one."""
+        assert self._sending is not None
+        try:
+            self._connection.end_send(deflation)
+            self._push()
+        except BaseException as error:
+            if not sent.done():
+                sent.set_exception(error)
+                sent.exception()  # nobody need be waiting
+        else:
+            if not sent.done():
+                sent.set_result(None)
+        finally:
+            self._sending.release()
+
+    async def _send_parts(self, parts: Parts, text: bool | None, compress: bool) -> None:
+        """Send a fragmented message; where it can't be ended, the connection has to fail."""
+        async with self._turn():
             decoding = Decoding(text)
             last: Message | None = None
             try:

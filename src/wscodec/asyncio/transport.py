@@ -9,6 +9,7 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from typing import ClassVar, TypeAlias
 from weakref import WeakKeyDictionary
@@ -65,6 +66,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             options.on_messages,
             options.queue_high,
             options.write_high,
+            sys.maxsize if compression is None else compression.background_size,
         )
         self._options = options
         self._round: int | None = None
