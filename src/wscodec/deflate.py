@@ -73,8 +73,8 @@ class PerMessageDeflate:
         level: 0 to 9, of what we deflate: how long the compressor searches.
         mem_level: 1 to 9, of what we deflate: how much memory it searches in.
         threshold: what is shorter we don't deflate; in bytes.
-        background_size: from how many bytes on a message takes long to deflate: by `wscodec.asyncio` it is then left to
-            a thread, where `await ws.send(message)` sends it. 128 KiB take 5 ms. None for never.
+        background_size: from how many bytes on `await ws.send(message)` of `wscodec.asyncio` has a thread deflate the
+            message, one of the event loop's executor: 128 KiB take about 5 ms. None for never.
         engine: a module like `zlib`; None for zlib-ng where it is installed, or else zlib, whose compressors are slower
             and take a quarter of the memory.
     """

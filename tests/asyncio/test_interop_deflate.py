@@ -14,6 +14,8 @@ from peers import PEERS
 from wscodec import ConnectionClosed, PerMessageDeflate
 from wscodec.asyncio import WebSocket, connect
 
+LARGE = 50_000  # what is sent whole, by a thread
+
 # picows knows no extensions.
 PEERS_TOO = ["websockets", "aiohttp", "wsproto", "node-ws"]
 TEXTS = [json.dumps({"event": i, "user": f"someone-{i % 7}", "tags": ["a", "b"] * 30}) for i in range(6)]
@@ -50,7 +52,12 @@ def sides(asked_by: str, parameters: dict[str, Any]) -> tuple[PerMessageDeflate,
     """Return our settings and theirs."""
     neutral = dict(zip(NAMES, (False, False, 15, 15), strict=True))
     ours, theirs = (parameters, neutral) if asked_by == "us" else (neutral, parameters)
-    return PerMessageDeflate(**ours), theirs
+    return PerMessageDeflate(**ours, background_size=LARGE), theirs
+
+
+def in_parts(message: Any) -> Any:
+    """Return a message as we send it: those of some size in parts, large ones whole."""
+    return [message[:200], message[200:250], message[250:]] if 1000 < len(message) < LARGE else message
 
 
 def check(ws: WebSocket) -> None:
@@ -67,10 +74,7 @@ async def test_their_client_our_server(peer: str, asked_by: str, parameters: dic
 
     async def handler(ws: WebSocket) -> None:
         async for message in ws:
-            if len(message) > 1000:
-                await ws.send([message[:200], message[200:250], message[250:]])
-            else:
-                await ws.send(message)
+            await ws.send(in_parts(message))
         check(ws)
 
     async with listen(handler, subprotocols=["chat"], compression=ours) as server:
@@ -87,7 +91,7 @@ async def test_our_client_their_server(peer: str, asked_by: str, parameters: dic
         connect(f"ws://127.0.0.1:{port}/", subprotocols=["chat"], compression=ours) as ws,
     ):
         for message in MESSAGES:
-            await ws.send([message[:200], message[200:250], message[250:]] if len(message) > 1000 else message)
+            await ws.send(in_parts(message))
             assert await ws.recv() == message
         check(ws)
         await ws.send("close")

@@ -188,6 +188,7 @@ async def test_send_fragments_lets_pings_pass_and_messages_wait(role: str) -> No
             (CONT | PART, b"d"),
             (CONT, b""),
         ]
+        assert ws._sending is None  # plain messages are sent at once again
         peer.send(peer.frame(CLOSE))
 
 

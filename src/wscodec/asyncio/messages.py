@@ -6,6 +6,7 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Self
 
@@ -28,7 +29,8 @@ class MessageChannel(LiveChannel):
 
     __slots__ = ("_in_parts", "_parts")
 
-    _sending: asyncio.Lock | None
+    # Those who wait until another message is complete, if one is being sent in several steps.
+    _sending: deque[Waiter] | None
 
     def __init__(
         self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
@@ -132,8 +134,11 @@ class MessageChannel(LiveChannel):
         elif compress and has_size(message, self._background_size):
             await self._send_large(message, text)  # type: ignore[arg-type]
         elif self._sending is not None:
-            async with self._sending:
+            await self._take_turn()
+            try:
                 self._connection.send(message, text=text, compress=compress)  # type: ignore[arg-type]
+            finally:
+                self._end_turn()
         else:
             self._connection.send(message, text=text, compress=compress)  # type: ignore[arg-type]
         self._push()
@@ -146,20 +151,37 @@ class MessageChannel(LiveChannel):
         if not self._flush_scheduled:
             self._flush()
 
-    def _turn(self) -> asyncio.Lock:
-        """Return the lock of whoever sends a message in several steps."""
+    async def _take_turn(self) -> None:
+        """Wait until no other message is being sent in several steps, and those that came first are sent."""
         if self._sending is None:
-            self._sending = asyncio.Lock()
-        return self._sending
+            self._sending = deque()
+            return
+        waiter = self._loop.create_future()
+        self._sending.append(waiter)
+        try:
+            await waiter
+        except BaseException:
+            if not waiter.cancelled() and waiter.done():
+                self._end_turn()  # it was ours already
+            raise
+
+    def _end_turn(self) -> None:
+        """Hand the turn on to whoever has waited longest."""
+        waiters = self._sending
+        while waiters:
+            waiter = waiters.popleft()
+            if not waiter.done():
+                waiter.set_result(None)
+                return
+        self._sending = None
 
     async def _send_large(self, message: Message, text: bool | None) -> None:
         """Send a message that a thread compresses; one that was begun is sent even if this is cancelled."""
-        turn = self._turn()
-        await turn.acquire()
+        await self._take_turn()
         try:
             deflation = self._connection.begin_send(message, text=text)
         except BaseException:
-            turn.release()
+            self._end_turn()
             raise
         sent = self._loop.create_future()
         try:
@@ -173,7 +195,6 @@ class MessageChannel(LiveChannel):
 
     def _end_large(self, deflation: Deflation, sent: Waiter) -> None:
         """Send what a thread has compressed, and tell the one who waits for it, if there still is one."""
-        assert self._sending is not None
         try:
             self._connection.end_send(deflation)
             self._push()
@@ -185,25 +206,27 @@ class MessageChannel(LiveChannel):
             if not sent.done():
                 sent.set_result(None)
         finally:
-            self._sending.release()
+            self._end_turn()
 
     async def _send_parts(self, parts: Parts, text: bool | None, compress: bool) -> None:
         """Send a fragmented message; where it can't be ended, the connection has to fail."""
-        async with self._turn():
+        await self._take_turn()
+        last: Message | None = None
+        try:
             decoding = Decoding(text)
-            last: Message | None = None
-            try:
-                async for part in iterate(parts):
-                    data = decoding.part(part)
-                    self._connection.send_fragment(data, fin=False, compress=compress)
-                    last = "" if isinstance(data, str) else b""
-                    self._push()
-                    if self._write_paused:
-                        await self._drain()
-                if last is not None:
-                    # An incremental decoder speaks up here where the text ends within a character.
-                    self._connection.send_fragment(decoding.part(b"", True) if text else last, fin=True)
-            except BaseException as error:
-                if last is not None and not isinstance(error, ConnectionClosed):
-                    self._fail("a message was left unfinished")
-                raise
+            async for part in iterate(parts):
+                data = decoding.part(part)
+                self._connection.send_fragment(data, fin=False, compress=compress)
+                last = "" if isinstance(data, str) else b""
+                self._push()
+                if self._write_paused:
+                    await self._drain()
+            if last is not None:
+                # An incremental decoder speaks up here where the text ends within a character.
+                self._connection.send_fragment(decoding.part(b"", True) if text else last, fin=True)
+        except BaseException as error:
+            if last is not None and not isinstance(error, ConnectionClosed):
+                self._fail("a message was left unfinished")
+            raise
+        finally:
+            self._end_turn()
