@@ -225,7 +225,7 @@ def _sending(rng: Random) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     if kind == 3 and rng.random() < 0.3:
         return "close", (rng.choice((None, *CLOSE_CODES)), some_text(rng)), {}
     message = some_utf8(rng) if rng.random() < 0.3 else some_message(rng)
-    return "one", (message,), {"text": rng.choice((None, True, False))}
+    return "one", (message,), {"text": rng.choice((None, True, False)), "compress": rng.random() < 0.8}
 
 
 def encoder(rng: Random) -> Observe:
