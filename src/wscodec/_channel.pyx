@@ -235,7 +235,10 @@ cdef class ChannelLane(Inbox):
             ConnectionClosed, TypeError, ValueError: as in `send`.
             ConcurrencyError: `send` is within a message, in parts or large.
         """
-        self._connection.put(message, text, compress)
+        if text is None and compress is True:
+            self._connection.put(message)
+        else:
+            self._connection._send_by_rules(message, text, compress)
         self.push()
 
     def send_many(self, messages: Sequence[Message]) -> None:
@@ -245,7 +248,7 @@ cdef class ChannelLane(Inbox):
 
     cdef int put(self, object message) except -1:
         """Queue a plain message."""
-        self._connection.put(message, None, True)
+        self._connection.put(message)
         # Of a run of messages, the first has done this for the others.
         if not self._flush_scheduled or self._connection.unsent_size > self._write_high:
             self.push()

@@ -33,7 +33,7 @@ cdef class ConnectionLane:
     cdef public bint _speaking
 
     cdef list take(self, const uint8_t *p, Py_ssize_t size, object data)
-    cdef int put(self, object message, object text, object compress) except -1
+    cdef int put(self, object message) except -1
     cdef int put_many(self, object messages) except -1
     cdef bytes output(self)
     cdef bytes packed(self)

@@ -166,12 +166,15 @@ cdef class ConnectionLane:
             ConnectionClosed: our Close frame is out, or the connection is closed.
             TypeError, ValueError, ConcurrencyError: as `Encoder.encode` does.
         """
-        self.put(message, text, compress)
-
-    cdef int put(self, object message, object text, object compress) except -1:
-        """Do the work of `send`."""
-        if not self._speaking or text is not None or compress is not True or not self.goes_plain(message):
+        if text is None and compress is True:
+            self.put(message)
+        else:
             self._send_by_rules(message, text, compress)
+
+    cdef int put(self, object message) except -1:
+        """Do the work of `send` for a message of which nothing more is said."""
+        if not self._speaking or not self.goes_plain(message):
+            self._send_by_rules(message, None, True)
             return 0
         # It can't change or fail any more: so it can wait, to be packed together with what follows it.
         if self._unpacked is None:
