@@ -1,8 +1,8 @@
 """`python -m bench.deflate.peers`: whole connections with compression, beside `websockets`.
 
-A server on one core sends, receives or echoes JSON messages of about 600 bytes, with the defaults of its library. This
-process, on the other core, is the client: it made what it sends beforehand, and inflates nothing. Times are the CPU time
-of the server, the kernel's share included; ratios are medians over rounds that were measured next to each other.
+A server on one core sends, receives or echoes JSON messages of about 600 bytes, with the defaults of its library.
+This process, on the other core, is the client: it made what it sends beforehand, and inflates nothing. Times are the
+server's CPU time, the kernel's share included; ratios are medians over rounds that were measured next to each other.
 """
 
 from __future__ import annotations
