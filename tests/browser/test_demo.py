@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import re
 import shutil
 import signal
@@ -30,6 +31,7 @@ FLAGS = [
 ]
 TIMEOUT = 20
 TIMEOUT_MS = 1000 * TIMEOUT
+expect.set_options(timeout=TIMEOUT_MS)
 MAX_SIZE = 4 << 20
 PHONE = {"width": 360, "height": 740}
 
@@ -75,7 +77,7 @@ def opened(browser, url: str, **options: object) -> Iterator[playwright.Page]:
     page.on("console", lambda message: problems.append(message.text) if is_problem(message) else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(url)
-    expect(page.locator("#status")).to_have_text("Connected", timeout=TIMEOUT_MS)
+    expect(page.locator("#status")).to_have_text("Connected")
     try:
         yield page
     finally:
@@ -193,6 +195,15 @@ class TestMessages:
         expect(page.locator("#received-messages")).to_have_text("2")
         expect(page.locator("#sent-bytes")).to_have_text("6 B")
         expect(page.locator("#received-bytes")).to_have_text("6 B")
+
+    def test_what_compression_saves_is_shown(self, page):
+        say(page, "wscodec " * 1000)
+        expect(page.locator("#wire")).to_have_text(re.compile(r"^\d+ B$"))
+        expect(page.locator("#ratio")).to_have_text(re.compile(r"^compressed \d\d+\.\d : 1$"))
+        choose_close(page, "server", 1001, "")
+        page.click("#reconnect")
+        page.set_input_files("#picker", {"name": "noise", "mimeType": "", "buffer": os.urandom(9000)})
+        expect(page.locator("#ratio")).to_have_text("compressed 1.0 : 1")
 
     def test_clear(self, page):
         say(page, "hello")

@@ -1,7 +1,8 @@
 """The server of the demo page: the page itself over HTTP, `/echo`, and `/control` beside it.
 
 `/echo` sends every message back. `/control` talks JSON about it: what the server is, and, since a page can do
-neither itself, a Ping frame sent to the page's echo connection, or a Close frame with any code.
+none of it itself, a Ping frame sent to the page's echo connection, a Close frame with any code, or how many bytes
+crossed the wire.
 
 Floor 6.
 """
@@ -113,7 +114,7 @@ class Demo:
             await ws.send(json.dumps(answer))
 
     async def _obey(self, session: str, message: str | bytes) -> dict[str, Any]:
-        """Carry out one order, `{"do": "ping"}` or `{"do": "close", "code": 1008, "reason": "why"}`."""
+        """Carry out an order: `{"do": "ping"}`, `{"do": "count"}`, `{"do": "close", "code": 1008, "reason": "why"}`."""
         order = _parse(message)
         ws = self._echoes.get(session)
         if ws is None:
@@ -123,7 +124,10 @@ class Demo:
         if order.get("do") == "close":
             await ws.close(*_close_arguments(order))
             return {"type": "closed"}
-        raise Refusal("an order is a ping or a close")
+        if order.get("do") == "count":
+            stats = ws.stats
+            return {"type": "count", "bytes": stats.bytes_received + stats.bytes_sent}
+        raise Refusal("an order is a ping, a close or a count")
 
     def _info(self, session: str) -> dict[str, Any]:
         """Return what the page shows about the server."""

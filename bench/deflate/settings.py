@@ -1,4 +1,4 @@
-"""`python -m bench.deflate`: what compression saves and costs, by engine, mode, level and memory.
+"""`python -m bench.deflate.settings`: what compression saves and costs, by engine, mode, level and memory.
 
 Each line deflates the same JSON messages of about 600 bytes, made from a fixed seed. Every message is inflated again
 and compared before anything is timed. The times are those of the best round, for what else runs on the machine only
@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import os
-import random
 import statistics
 import sys
 import time
-import uuid
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -24,16 +21,14 @@ from typing import Any
 
 from wscodec.compression import Deflater, Engine, FreshInflater, Inflater, Setting, SharedDeflater
 
-from .table import align
+from ..table import align
+from .texts import messages
 
 MESSAGES = 200
 ROUNDS = 7
 # Objects that are alive at once where their memory is measured.
 ALIVE = 100
 PAIRS = [(9, 15), (8, 15), (8, 13), (6, 13), (5, 12), (4, 11), (4, 10), (1, 9)]
-TEXT = """the order was sent to your address and will arrive on monday we could not reach the seller please check
-payment details before noon thanks for waiting our team is looking into it nothing else is needed from you"""
-WORDS = TEXT.split()
 
 
 class FreshDeflater(Deflater):
@@ -51,46 +46,6 @@ MODES: dict[str, tuple[type[Deflater], type[Inflater]]] = {
     "shared": (SharedDeflater, FreshInflater),
     "fresh": (FreshDeflater, FreshInflater),
 }
-
-
-def messages(count: int, seed: int = 7692) -> list[bytes]:
-    """Return events as an application would send them: the same keys, values that differ."""
-    source = random.Random(seed)
-    return [json.dumps(message(source, index)).encode() for index in range(count)]
-
-
-def message(source: random.Random, index: int) -> dict[str, Any]:
-    """Return one event."""
-    return {
-        "id": str(uuid.UUID(int=source.getrandbits(128), version=4)),
-        "type": source.choice(["order.created", "order.updated", "message.posted", "user.joined"]),
-        "sequence": 184_000 + index,
-        "timestamp": timestamp(source),
-        "user": {
-            "id": source.randrange(10**6),
-            "name": source.choice(["Ada", "Grace", "Linus", "Barbara", "Ken"]) + str(source.randrange(100)),
-            "avatar": f"https://cdn.example.com/avatars/{source.getrandbits(64):016x}.png",
-            "roles": source.sample(["admin", "editor", "reader", "billing"], 2),
-        },
-        "items": [
-            {"sku": f"A-{source.randrange(10**5):05}", "quantity": source.randrange(1, 9), "price": money(source)}
-            for _ in range(source.randrange(1, 4))
-        ],
-        "text": " ".join(source.choices(WORDS, k=source.randrange(12, 30))),
-        "seen": source.random() < 0.5,
-        "parent": None,
-        "links": {"self": f"/api/v2/events/{184_000 + index}", "next": f"/api/v2/events/{184_001 + index}"},
-    }
-
-
-def timestamp(source: random.Random) -> str:
-    """Return some moment of a month."""
-    day, hour, minute = source.randrange(1, 29), source.randrange(24), source.randrange(60)
-    return f"2026-03-{day:02}T{hour:02}:{minute:02}:07.{source.randrange(1000):03}Z"
-
-
-def money(source: random.Random) -> float:
-    return source.randrange(100, 99_999) / 100
 
 
 @dataclass(frozen=True)
@@ -223,7 +178,7 @@ def pairs(text: str) -> list[tuple[int, int]]:
 
 def main() -> int:
     """Measure and print the table."""
-    parser = argparse.ArgumentParser(prog="python -m bench.deflate", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench.deflate.settings", description=__doc__)
     parser.add_argument("--levels", type=numbers, default=list(range(1, 10)), help="such as 1,3,6")
     parser.add_argument("--memory", type=pairs, default=PAIRS, help="memLevel/window, such as 5/12,8/15")
     parser.add_argument("--modes", type=lambda text: text.split(","), default=list(MODES), help=",".join(MODES))
