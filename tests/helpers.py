@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -40,6 +41,11 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, 
 def to(role: Role) -> bytes | None:
     """Return the key for frames sent to `role`: a server gets masked ones."""
     return KEY if role is Role.SERVER else None
+
+
+def title(value: object) -> str:
+    """Return the name of a test's parameter: the same in every process."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
 def close_payload(code: int, reason: bytes = b"") -> bytes:

@@ -22,6 +22,7 @@ from helpers import (
     close_payload,
     frame,
     load_vectors,
+    title,
     to,
 )
 from reference.frames import frames_of
@@ -161,7 +162,7 @@ def test_connection_receive_takes_any_buffer(role: Role) -> None:
         assert Connection(role).receive(kind(peer(role, (TEXT, b"a"), (BINARY, b"b")))) == ["a", b"b"]
 
 
-@pytest.mark.parametrize("bad", ["text", None, 5, memoryview(b"abcd")[::2]], ids=repr)
+@pytest.mark.parametrize("bad", ["text", None, 5, memoryview(b"abcd")[::2]], ids=title)
 def test_connection_receive_of_another_type(bad: object) -> None:
     connection = Connection(Role.CLIENT)
     with pytest.raises(TypeError, match=r"^a C-contiguous bytes-like object is required, not "):

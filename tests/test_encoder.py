@@ -13,6 +13,7 @@ from helpers import (
     TEXT,
     close_payload,
     frame,
+    title,
 )
 from reference.frames import RawFrame, frames_of
 
@@ -113,7 +114,7 @@ def test_module_functions_are_a_server_s() -> None:
 
 
 @roles
-@pytest.mark.parametrize("bad", [None, 1, 1.5, [b"a"], object(), memoryview(b"abcd")[::2]], ids=repr)
+@pytest.mark.parametrize("bad", [None, 1, 1.5, [b"a"], object(), memoryview(b"abcd")[::2]], ids=title)
 def test_encode_of_another_type(role: Role, bad: object) -> None:
     encoder = Encoder(role)
     text = rf"^a message is a str or a bytes-like object, not '{type(bad).__name__}'$"
@@ -249,7 +250,7 @@ def test_encode_close_code_allowed(code: int) -> None:
         ("1000", "", TypeError),
         (1000.0, "", TypeError),
     ],
-    ids=repr,
+    ids=title,
 )
 def test_encode_close_wrong_arguments(code: object, reason: object, error: type) -> None:
     with pytest.raises(error):

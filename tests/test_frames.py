@@ -25,6 +25,7 @@ from helpers import (
     decode_bytewise,
     frame,
     header,
+    title,
     to,
 )
 from implementations import Implementation
@@ -520,7 +521,7 @@ def test_encode_frame_golden() -> None:
         ((1, memoryview(b"abcd")[::2]), {}, TypeError),
         (("text",), {}, TypeError),
     ],
-    ids=repr,
+    ids=title,
 )
 def test_encode_frame_wrong_arguments(arguments: tuple, options: dict, error: type) -> None:
     with pytest.raises(error):

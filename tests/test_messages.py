@@ -28,6 +28,7 @@ from helpers import (
     header,
     load_vectors,
     text_frames,
+    title,
     to,
 )
 
@@ -322,7 +323,7 @@ def test_decoder_feed_of_nothing() -> None:
     assert decoder.feed(b"a") == ["a"]
 
 
-@pytest.mark.parametrize("bad", ["\x81\x00", None, 1, memoryview(b"\x81\x00\x81\x00")[::2]], ids=repr)
+@pytest.mark.parametrize("bad", ["\x81\x00", None, 1, memoryview(b"\x81\x00\x81\x00")[::2]], ids=title)
 def test_decoder_feed_of_another_type_leaves_it_as_it_was(bad: object) -> None:
     decoder = Decoder(Role.CLIENT)
     assert decoder.feed(b"\x81\x02a") == []

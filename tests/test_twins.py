@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from buffers import UNREADABLE, UNWRITABLE
-from helpers import KEY
+from helpers import KEY, title
 from implementations import CHOICE, COMPILED, COMPILED_MODULES, PURE, PURE_MODULES
 
 pytestmark = pytest.mark.usefixtures("compiled")
@@ -155,7 +155,7 @@ def cases() -> list[Any]:
         ("decode_utf8", (b"a\xe2\x82",), {}),
         ("decode_utf8", (b"\xed\xa0\x80",), {}),
     ]
-    return [pytest.param(*case, id=f"{case[0]}-{case[1]!r:.60}-{case[2]!r:.40}") for case in found]
+    return [pytest.param(*case, id=f"{case[0]}-{title(case[1]):.60}-{title(case[2]):.40}") for case in found]
 
 
 def raised(implementation: Any, name: str, arguments: tuple, options: dict) -> tuple[type, str]:
