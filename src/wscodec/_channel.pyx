@@ -195,8 +195,8 @@ cdef class ChannelLane(Inbox):
         """Send a message.
 
         It is queued before the first suspension, so that a cancelled call leaves the stream whole; the call
-        waits where the peer reads too slowly. A large message that is compressed is left to a thread: meanwhile
-        other messages wait, and pings don't, and where the call is cancelled, it is sent all the same.
+        waits where the peer reads too slowly. A large message that is compressed is left to a thread: other
+        messages wait for it, pings don't, and where the call is cancelled, it is sent all the same.
 
         Args:
             message: a str, sent as text; a bytes-like object, sent as binary; either prepared; or an iterable or
@@ -233,7 +233,7 @@ cdef class ChannelLane(Inbox):
 
         Raises:
             ConnectionClosed, TypeError, ValueError: as in `send`.
-            ConcurrencyError: `send` is within a message, in parts or large.
+            ConcurrencyError: a message is being sent in fragments.
         """
         if text is None and compress is True:
             self._connection.put(message)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import threading
 import zlib
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol, cast
 
 from .errors import InvalidDeflate, MessageTooBig
 
@@ -53,7 +53,7 @@ def default_engine() -> Engine:
         from zlib_ng import zlib_ng  # type: ignore[import-not-found,unused-ignore]
     except ImportError:
         return zlib
-    return zlib_ng  # type: ignore[no-any-return,unused-ignore]
+    return cast(Engine, zlib_ng)  # its stubs have another type for `error`
 
 
 def engine_name() -> str:

@@ -60,7 +60,7 @@ class Connection(ConnectionLane):
 
     _decoder: Decoder
 
-    __slots__ = ("_encoder", "_eof", "_failure", "close_received", "close_sent")
+    __slots__ = ("_deflation", "_encoder", "_eof", "_failure", "close_received", "close_sent")
 
     def __init__(
         self,
@@ -82,6 +82,7 @@ class Connection(ConnectionLane):
             encoder = DeflatingEncoder(role, compression.deflater(role))
         super().__init__(decoder, take_keys if role is Role.CLIENT else None, encoder.plain_limit)
         self._encoder: Encoder = encoder
+        self._deflation: Deflation | None = None
         self._failure: Close | None = None
         self._eof = False
         self.close_received: Close | None = None
@@ -139,11 +140,12 @@ class Connection(ConnectionLane):
         self._eof = True
         self._stop_listening()
         self._speaking = False
-        self._encoder.release()
+        self._release_encoder()
 
     def send_fragment(self, data: Message, *, fin: bool, compress: bool = True) -> None:
         """Send the next part of a message, as `Encoder.encode_fragment` takes it; ConnectionClosed as in `send`."""
         self._check_open()
+        self._put_deflation()
         self._put(self._encoder.encode_fragment(data, fin=fin, compress=compress))
         self._speaking = self._encoder.fragments_of is None
         self._messages_sent += fin
@@ -151,8 +153,8 @@ class Connection(ConnectionLane):
     def begin_send(self, message: Message, *, text: bool | None = None) -> Deflation:
         """Begin to send a message that takes long to compress, as `DeflatingEncoder.begin` does.
 
-        Whoever calls `run` of what this returns, in any thread, does that work. Until `end_send`, the connection is as
-        within a fragmented message.
+        A thread that calls `run` of what this returns does that work. All is as if the message were sent already:
+        what is sent before that thread is done waits for it, the Close frame too. Pings and pongs don't.
 
         Args:
             message, text: as `send` takes them, but not prepared.
@@ -162,24 +164,25 @@ class Connection(ConnectionLane):
                 connection does not compress. Then nothing has begun.
         """
         self._check_open()
-        deflation = self._deflating().begin(message, text=text)
+        if not isinstance(self._encoder, DeflatingEncoder):
+            raise TypeError("the connection does not compress")
+        self._put_deflation()
+        self._deflation = self._encoder.begin(message, text=text)
         self._speaking = False
-        return deflation
+        return self._deflation
 
     def end_send(self, deflation: Deflation) -> None:
-        """Send the message that was begun; `run` has ended, or will not be called any more.
+        """Send the message that was begun, unless something else has made that necessary before.
 
         Raises:
             ConnectionClosed: as `send` does.
-            Exception: that of `run`, or RuntimeError where it was not called; other messages can be sent then.
+            Exception: that of compressing it; other messages can be sent then.
         """
-        self._check_open()
-        encoder = self._deflating()
-        try:
-            self._put(encoder.end(deflation))
-            self._messages_sent += 1
-        finally:
-            self._speaking = encoder.fragments_of is None
+        if not deflation.ended:
+            self._check_open()
+            self._put_deflation()
+        if deflation.error is not None:
+            raise deflation.error
 
     def ping(self, payload: Buffer = b"") -> None:
         """Send a Ping frame of at most 125 bytes; ValueError above, ConnectionClosed as in `send`."""
@@ -204,6 +207,7 @@ class Connection(ConnectionLane):
         """
         frame = self._encoder.close(code, reason)
         if self.close_sent is None and self._owed is None and not self._eof:
+            self._put_deflation()
             self._put_late_pong()
             self._put(frame)
             self._stop_speaking(close_event_of(code, reason))
@@ -267,12 +271,14 @@ class Connection(ConnectionLane):
     def _send_by_rules(self, message: Message | PreparedMessage, text: bool | None, compress: bool) -> None:
         """Send a message that is not plain, or not to be sent now."""
         self._check_open()
+        self._put_deflation()
         self._put(self._encoder.encode(message, text=text, compress=compress))
         self._messages_sent += 1
 
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:
         """Send a burst of which not all are plain, or that is not to be sent now."""
         self._check_open()
+        self._put_deflation()
         self._put(self._encoder.encode_many(messages), len(messages))
         self._messages_sent += len(messages)
 
@@ -280,6 +286,7 @@ class Connection(ConnectionLane):
         """Put the pong that waited and the Close frame that is owed behind everything else."""
         self._put_late_pong()
         if self._owed is not None:
+            self._put_deflation()
             owed, self._owed = self._owed, None
             code = None if owed.code == CloseCode.NO_STATUS_RCVD else owed.code
             self._put(self._encoder.close(code, owed.reason))
@@ -289,6 +296,11 @@ class Connection(ConnectionLane):
         """Take it that our Close frame is out."""
         self.close_sent = close
         self._speaking = False
+        self._release_encoder()
+
+    def _release_encoder(self) -> None:
+        """Let go of what only more messages would need."""
+        self._deflation = None
         self._encoder.release()
 
     def _stop_listening(self) -> None:
@@ -360,10 +372,19 @@ class Connection(ConnectionLane):
             count = sum(isinstance(event, Fragment) and event.fin for event in events)
         self._messages_received += count
 
-    def _deflating(self) -> DeflatingEncoder:
-        if not isinstance(self._encoder, DeflatingEncoder):
-            raise TypeError("the connection does not compress")
-        return self._encoder
+    def _put_deflation(self) -> None:
+        """Put a message that is being compressed elsewhere behind everything else, before more follows."""
+        deflation, self._deflation = self._deflation, None
+        if deflation is None:
+            return
+        assert isinstance(self._encoder, DeflatingEncoder)
+        self._speaking = True
+        try:
+            frame = self._encoder.end(deflation)
+        except Exception:
+            return  # `end_send` raises it
+        self._put(frame)
+        self._messages_sent += 1
 
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:

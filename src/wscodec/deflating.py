@@ -5,6 +5,7 @@ Floor 3.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
 from ._backend import apply_mask, build_header
@@ -26,28 +27,35 @@ class Deflation:
 
     Attributes:
         opcode, payload: of the message.
+        compressor: what is used for it.
         deflated: the payload to send instead, or None.
-        error: why there is nothing to send; None once `run` has done its work.
+        error: why there is nothing to send, or None.
+        ended: whether it was taken back.
     """
 
-    __slots__ = ("compressor", "deflated", "deflater", "error", "opcode", "payload")
+    __slots__ = ("_deflater", "_lock", "_to_do", "compressor", "deflated", "ended", "error", "opcode", "payload")
 
     def __init__(self, deflater: Deflater, opcode: Opcode, payload: bytes) -> None:
-        self.deflater = deflater
+        self._deflater = deflater
+        self._lock = threading.Lock()
+        self._to_do = True
         self.compressor = deflater.take()
         self.opcode = opcode
         self.payload = payload
         self.deflated: bytes | None = None
-        self.error: BaseException | None = RuntimeError("the message has not been compressed")
+        self.error: Exception | None = None
+        self.ended = False
 
     def run(self) -> None:
-        """Compress the message. What goes wrong is raised by `DeflatingEncoder.end`."""
-        try:
-            self.deflated = self.deflater.deflate_with(self.compressor, self.payload)
-        except Exception as error:
-            self.error = error
-        else:
-            self.error = None
+        """Compress the message; where another thread is at it, wait for that. What goes wrong becomes `error`."""
+        with self._lock:
+            if not self._to_do:
+                return
+            self._to_do = False
+            try:
+                self.deflated = self._deflater.deflate_with(self.compressor, self.payload)
+            except Exception as error:
+                self.error = error
 
 
 class DeflatingEncoder(Encoder):
@@ -65,7 +73,7 @@ class DeflatingEncoder(Encoder):
     def __init__(self, role: Role, deflater: Deflater) -> None:
         super().__init__(role)
         self._deflater = deflater
-        self._deflation: Deflation | None = None  # the message that is being compressed elsewhere
+        self._deflation: Deflation | None = None
         self._in_deflate = False  # the message that is being sent in fragments
 
     @property
@@ -109,8 +117,8 @@ class DeflatingEncoder(Encoder):
     def begin(self, message: Message, *, text: bool | None = None) -> Deflation:
         """Begin to encode a message that takes long to compress.
 
-        Whoever calls `run` of what this returns, in any thread, does that work. Until `end`, this encoder is as within
-        a fragmented message: control frames can be encoded, and other messages can't.
+        A thread that calls `run` of what this returns does that work. Until `end`, this encoder is as within a
+        fragmented message: control frames can be encoded, and other messages can't.
 
         Args:
             message, text: as `encode` takes them, but not prepared. The bytes of a buffer are copied.
@@ -127,16 +135,18 @@ class DeflatingEncoder(Encoder):
         return self._deflation
 
     def end(self, deflation: Deflation) -> bytes:
-        """Return the frame of the message that was begun; `run` has ended, or will not be called any more.
+        """Return the frame of the message that was begun, compressing it first where no thread has.
 
         Raises:
-            Exception: that of `run`, or RuntimeError where it was not called. There is no such message then: the next
-                one can be encoded, with a new compressor, that knows of none before.
+            Exception: that of compressing it. There is no such message then: the next one can be encoded, with a new
+                compressor, that knows of none before.
             ValueError: this is not the message that was begun.
         """
         if deflation is not self._deflation:
             raise ValueError("this is not the message that was begun")
+        deflation.run()
         self._deflation = self.fragments_of = None
+        deflation.ended = True
         if deflation.error is not None:
             raise deflation.error
         self._deflater.put_back(deflation.compressor)

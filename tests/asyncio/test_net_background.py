@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from net import ROLES, linked, settled
 
-from wscodec import ConcurrencyError, ConnectionClosed, PerMessageDeflate, PreparedMessage
+from wscodec import ConnectionClosed, PerMessageDeflate, PreparedMessage
 from wscodec.asyncio import Broadcast, WebSocket, broadcast
 
 pytestmark = pytest.mark.parametrize("role", ROLES)
@@ -78,6 +78,11 @@ async def gated(role: str, alone: bool = False, **options: Any) -> AsyncIterator
             yield *ends, gate
         finally:
             gate.opened.set()
+
+
+def open_soon(gate: Gate) -> None:
+    """Open the gate while the event loop is held up."""
+    threading.Timer(0.05, gate.opened.set).start()
 
 
 async def begun(gate: Gate, sending: Awaitable[None]) -> asyncio.Task[None]:
@@ -211,29 +216,45 @@ async def test_control_frames_go_out_meanwhile(role: str) -> None:
 
 
 @modes
-async def test_other_messages_wait_or_are_refused(role: str, alone: bool) -> None:
+@pytest.mark.parametrize(
+    "follow",
+    [
+        lambda near: near.send_nowait("short"),
+        lambda near: near.send_nowait(TEXTS[0]),
+        lambda near: near.send_nowait(TEXTS[0], compress=False),
+        lambda near: near.send_nowait(LARGE),
+        lambda near: near.send_many(["a", TEXTS[0]]),
+        lambda near: broadcast([near], "to all"),
+        lambda near: near._connection.send_fragment("part", fin=True),
+    ],
+    ids=["short", "long", "not compressed", "large", "many", "broadcast", "part"],
+)
+async def test_what_does_not_wait_comes_behind_it(
+    role: str, alone: bool, follow: Callable[[WebSocket], object]
+) -> None:
     async with gated(role, alone) as (near, far, gate):
         task = await begun(gate, near.send(LARGE))
-        later: list[Any] = ["short", TEXTS[0], ["in ", "parts"], b"x" * SIZE]
-        waiting = [asyncio.create_task(near.send(message)) for message in later]
+        later = asyncio.create_task(near.send("later"))
         await asyncio.sleep(0)
-        for call in (
-            lambda: near.send_nowait("short"),
-            lambda: near.send_nowait(TEXTS[0]),
-            lambda: near.send_nowait(TEXTS[0], compress=False),
-            lambda: near.send_nowait(LARGE),
-            lambda: near.send_many(["a", "b"]),
-        ):
-            with pytest.raises(ConcurrencyError, match="another message is being sent"):
-                call()
-        assert broadcast([near], "to all") == Broadcast(skipped=1)
-        assert not any(waiter.done() for waiter in waiting)
-        gate.opened.set()
-        assert [await far.recv() for _ in range(5)] == [LARGE, "short", TEXTS[0], "in parts", b"x" * SIZE]
-        await asyncio.gather(task, *waiting)
-        near.send_nowait("again")
+        count = near.stats.messages_sent
+        open_soon(gate)
+        follow(near)  # the thread is waited for
+        count = near.stats.messages_sent - count
+        await asyncio.gather(task, later)
+        await near.send(TEXTS[0])
+        received = [await far.recv() for _ in range(count + 2)]
+        assert received[0] == LARGE
+        assert received[-2:] == ["later", TEXTS[0]]
+        assert near._sending is None
+
+
+async def test_broadcast_reaches_it(role: str) -> None:
+    async with gated(role) as (near, far, gate):
+        task = await begun(gate, near.send(LARGE))
+        open_soon(gate)
         assert broadcast([near], TEXTS[1]) == Broadcast(sent=1)
-        assert [await far.recv(), await far.recv()] == ["again", TEXTS[1]]
+        await task
+        assert [await far.recv(), await far.recv()] == [LARGE, TEXTS[1]]
 
 
 async def test_who_waits_is_not_overtaken(role: str) -> None:
@@ -280,8 +301,6 @@ async def test_call_that_is_cancelled_is_sent_all_the_same(role: str) -> None:
         with pytest.raises(asyncio.CancelledError):
             await task
         buffer.clear()  # nobody holds it, and nobody reads it
-        with pytest.raises(ConcurrencyError):
-            near.send_nowait("now")
         later = asyncio.create_task(near.send("later"))
         gate.opened.set()
         await later
@@ -302,11 +321,6 @@ async def test_call_that_is_cancelled_while_it_waits_is_not_sent(role: str) -> N
         assert [await far.recv(), await far.recv()] == [LARGE, "last"]
 
 
-def cut(near: WebSocket, far: WebSocket) -> None:
-    assert near.transport is not None
-    near.transport.abort()
-
-
 @pytest.mark.parametrize("cancelled", [False, True])
 @pytest.mark.parametrize(
     "end",
@@ -314,11 +328,10 @@ def cut(near: WebSocket, far: WebSocket) -> None:
         lambda near, far: near.close_nowait(4000),
         lambda near, far: far.close_nowait(4000),
         lambda near, far: near._fail("no reason"),
-        cut,
     ],
-    ids=["ours", "theirs", "failed", "cut"],
+    ids=["ours", "theirs", "failed"],
 )
-async def test_connection_that_ends_meanwhile(
+async def test_close_frame_comes_behind_it(
     role: str, end: Callable[[WebSocket, WebSocket], object], cancelled: bool
 ) -> None:
     async with gated(role) as (near, far, gate):
@@ -327,7 +340,28 @@ async def test_connection_that_ends_meanwhile(
         await asyncio.sleep(0)
         if cancelled:
             task.cancel()
+        open_soon(gate)
         end(near, far)
+        first, *others = await asyncio.gather(task, *waiting, return_exceptions=True)
+        assert first is None or (cancelled and isinstance(first, asyncio.CancelledError))
+        assert all(isinstance(other, ConnectionClosed) for other in others)
+        assert await far.recv() == LARGE
+        with pytest.raises(ConnectionClosed):
+            await far.recv()
+        await asyncio.gather(near.wait_closed(), far.wait_closed())
+        nothing_is_left(near)
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_connection_that_is_cut_meanwhile(role: str, cancelled: bool) -> None:
+    async with gated(role) as (near, far, gate):
+        task = await begun(gate, near.send(LARGE))
+        waiting = [asyncio.create_task(near.send(message)) for message in (LARGE, "short")]
+        await asyncio.sleep(0)
+        if cancelled:
+            task.cancel()
+        assert near.transport is not None
+        near.transport.abort()
         await near.wait_closed()  # the thread keeps nobody from closing
         gate.opened.set()
         results = await asyncio.gather(task, *waiting, return_exceptions=True)
@@ -338,10 +372,14 @@ async def test_connection_that_ends_meanwhile(
             await far.recv()
         with pytest.raises(ConnectionClosed):
             await near.send(LARGE)
-        encoder: Any = near._connection._encoder  # type: ignore[attr-defined]
-        assert encoder._deflater._compressor is None
-        assert encoder._deflation is None
+        nothing_is_left(near)
         assert len(gate.threads) == 1
+
+
+def nothing_is_left(near: WebSocket) -> None:
+    connection: Any = near._connection
+    assert connection._deflation is connection._encoder._deflation is None
+    assert connection._encoder._deflater._compressor is None
 
 
 @modes
@@ -365,39 +403,52 @@ async def test_error_of_the_compressor_is_that_of_the_call(role: str, alone: boo
             assert [await far.recv() for _ in range(4)] == [TEXTS[0], TEXTS[1], LARGE, TEXTS[0]]
 
 
-async def test_executor_that_takes_nothing_is_the_error_of_the_call(role: str) -> None:
+async def test_without_a_thread_it_is_compressed_here(role: str) -> None:
     class Full(ThreadPoolExecutor):
         def submit(self, *args: Any, **kwargs: Any) -> Any:
+            super().submit(*args, **kwargs)  # the job may be in its queue all the same
             raise RuntimeError("can't start new thread")
 
     async with gated(role) as (near, far, gate):
         gate.opened.set()
-        await near.send(TEXTS[0])
-        near._loop.set_default_executor(Full())
-        with pytest.raises(RuntimeError, match="can't start new thread"):
+        near._loop.set_default_executor(Full(1))
+        for _ in range(3):
             await near.send(LARGE)
-        near.send_nowait(TEXTS[1])
-        await near.send(TEXTS[0])
-        near._loop.set_default_executor(ThreadPoolExecutor(1))
-        await near.send(LARGE)
-        assert [await far.recv() for _ in range(4)] == [TEXTS[0], TEXTS[1], TEXTS[0], LARGE]
-        assert len(gate.threads) == 1
+            await near.send(TEXTS[0])
+        assert [await far.recv() for _ in range(6)] == [LARGE, TEXTS[0]] * 3
+        assert len(gate.threads) == 3
 
 
-async def test_executor_that_drops_its_work_cancels_the_call(role: str) -> None:
+async def test_executor_that_drops_its_work(role: str) -> None:
     async with gated(role) as (near, far, gate):
         executor = ThreadPoolExecutor(1)
         near._loop.set_default_executor(executor)
-        executor.submit(gate.opened.wait, SOON)  # it has something else to do first
+        busy = threading.Event()
+        executor.submit(busy.wait, SOON)  # it has something else to do first
+        gate.opened.set()
         task = asyncio.create_task(near.send(LARGE))
         await asyncio.sleep(0)
         executor.shutdown(wait=False, cancel_futures=True)
-        with pytest.raises(RuntimeError, match="has not been compressed"):
-            await task
-        await near.send(TEXTS[0])
-        assert await far.recv() == TEXTS[0]
-        gate.opened.set()
+        await task
+        assert await far.recv() == LARGE
+        assert gate.threads == [threading.get_ident()]
+        busy.set()
         near._loop.set_default_executor(ThreadPoolExecutor(1))
+
+
+async def test_executor_that_is_busy_is_not_waited_for(role: str) -> None:
+    async with gated(role) as (near, far, gate):
+        executor = ThreadPoolExecutor(1)
+        near._loop.set_default_executor(executor)
+        busy = threading.Event()
+        executor.submit(busy.wait, SOON)
+        gate.opened.set()
+        task = asyncio.create_task(near.send(LARGE))
+        await asyncio.sleep(0)
+        near.send_nowait("behind it")
+        assert [await far.recv(), await far.recv()] == [LARGE, "behind it"]
+        busy.set()
+        await task
 
 
 async def test_slow_reader_is_waited_for(role: str) -> None:

@@ -25,7 +25,7 @@ class Broadcast:
 
     Attributes:
         sent: have got it.
-        skipped: have not, since they read too slowly, or `send` is within a message, in parts or large.
+        skipped: have not, since they read too slowly, or are in the middle of a fragmented message.
         dropped: were closed, since they read too slowly.
         closed: were closed or closing already.
     """

@@ -186,8 +186,7 @@ class MessageChannel(LiveChannel):
         sent = self._loop.create_future()
         try:
             job = self._loop.run_in_executor(None, deflation.run)
-        except BaseException as error:
-            deflation.error = error
+        except RuntimeError:  # no thread can be started: then here
             self._end_large(deflation, sent)
         else:
             job.add_done_callback(lambda _: self._end_large(deflation, sent))
