@@ -130,7 +130,11 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     chosen = combinations(options)
     print(f"==> Autobahn Testsuite {VERSION}: {len(cases)} of {len(every)} cases, {len(chosen)} times", flush=True)
-    runs = asyncio.run(run_all(suite, chosen, cases, options))
+    try:
+        runs = asyncio.run(run_all(suite, chosen, cases, options))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("==> broken off", file=sys.stderr)
+        return 130
     print(table({str(combination): done.results for combination, done in runs.items() if isinstance(done, Run)}))
     wrong = [line for combination, done in runs.items() for line in faults(combination, done, cases)]
     for line in wrong:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import json
 import os
 import re
@@ -69,9 +70,7 @@ class Run:
 
 def backends_here() -> tuple[str, ...]:
     """Return the backends that can be tested, which is one where nothing was compiled."""
-    from wscodec import backend
-
-    return BACKENDS if backend == "compiled" or os.environ.get("WSCODEC_BACKEND") else BACKENDS[1:]
+    return BACKENDS if importlib.util.find_spec("wscodec._frames") else BACKENDS[1:]
 
 
 async def run(
@@ -164,9 +163,7 @@ async def _in_time(seconds: float, combination: Combination, folder: Path) -> As
         raise SuiteError(_failure(f"nothing happened for {seconds} s", combination, folder)) from error
 
 
-def _testee(
-    combination: Combination, folder: Path, *arguments: str
-) -> contextlib.AbstractAsyncContextManager[Process]:
+def _testee(combination: Combination, folder: Path, *arguments: str) -> contextlib.AbstractAsyncContextManager[Process]:
     """Run our side of a combination."""
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"WSCODEC_BACKEND": combination.backend, "PYTHONPATH": path}
@@ -174,9 +171,7 @@ def _testee(
     return _process(command, environment, folder / "testee.log")
 
 
-def _suite(
-    suite: Suite, mode: str, spec: Path, folder: Path
-) -> contextlib.AbstractAsyncContextManager[Process]:
+def _suite(suite: Suite, mode: str, spec: Path, folder: Path) -> contextlib.AbstractAsyncContextManager[Process]:
     """Run the suite."""
     return _process(suite.command(mode, spec), suite.environment, folder / "suite.log")
 
@@ -199,8 +194,9 @@ async def _end(process: Process) -> None:
     assert process.stdin is not None
     process.stdin.close()
     try:
-        async with asyncio.timeout(END_TIMEOUT):
-            await process.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_TIMEOUT):
+                await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
