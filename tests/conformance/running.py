@@ -28,7 +28,7 @@ HOST = "127.0.0.1"
 START_TIMEOUT = 60
 # The suite itself gives a case up to eight minutes.
 CASE_TIMEOUT = 540
-END_TIMEOUT = 10
+END_TIMEOUT = 5
 # Lines of a log that are shown.
 SHOWN = 20
 

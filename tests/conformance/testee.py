@@ -22,6 +22,8 @@ HOST = "127.0.0.1"
 # none. Everything else is what `serve` and `connect` have by default.
 SETTINGS: dict[str, Any] = {"max_size": 1 << 25, "max_fragments": 1 << 17, "ping_interval": None}
 START_TIMEOUT = 20
+# The suite writes a thousand files before it answers.
+REPORT_TIMEOUT = 300
 
 
 async def run_server() -> None:
@@ -46,7 +48,7 @@ async def run_client(uri: str, agent: str, count: int) -> None:
             with contextlib.suppress(ConnectionClosed):  # many cases break the rules, to see whether it is closed
                 async for message in ws:
                     await ws.send(message)
-    async with connect(f"{uri}/updateReports?agent={agent}", close_timeout=60) as ws:
+    async with connect(f"{uri}/updateReports?agent={agent}", open_timeout=REPORT_TIMEOUT, ping_interval=None) as ws:
         await ws.wait_closed()
 
 
