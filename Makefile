@@ -30,11 +30,11 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._payload,
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-kernels test-cross lint format bench bench-echo bench-kernels soak fuzz fuzz-kernels sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross conformance conformance-quick lint format bench bench-echo bench-kernels soak fuzz fuzz-kernels sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 20
 
 demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for another port)
 	@exec $(PY) -m wscodec serve --demo --port $(PORT)
@@ -95,6 +95,12 @@ $(KERNEL_TESTS)/driver-sanitized: $(KERNEL_FILES)
 
 test-cross: ## test the C kernels for other CPUs and architectures in an emulator, as far as there are compilers and qemu
 	@sh tests/kernels/cross.sh $(KERNELS) $(KERNEL_TESTS)
+
+conformance: $(BASE) $(COMPILED) ## play the Autobahn Testsuite, where there is Python 2.7 (ARGS="--cases 1-10 --role server ...")
+	@$(PY) -m tests.conformance $(ARGS)
+
+conformance-quick: $(BASE) $(COMPILED) ## play a part of it that takes two minutes
+	@$(PY) -m tests.conformance --quick $(ARGS)
 
 lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothing
 	@echo "==> ruff"
@@ -219,5 +225,5 @@ $(COMPILED): $(BASE) setup.py $(NATIVE)
 		WSCODEC_REQUIRE=$$required $(PY) setup.py --quiet build_ext --inplace --parallel $(JOBS)
 	@if $(has_modules); then touch $@; fi
 
-test lint bench soak fuzz: REQUIRE_COMPILED := 1
+test conformance conformance-quick lint bench soak fuzz: REQUIRE_COMPILED := 1
 demo: REQUIRE_COMPILED := 0
