@@ -53,16 +53,19 @@ $(NODE):
 	fi
 	@touch $@
 
+# A process for each CPU, and what is left of one's share goes to those that are done (ARGS="-n0" for one alone).
+PARALLEL := -n auto --dist worksteal
+
 test: $(DEV) $(COMPILED) $(NODE) ## run the tests, compiled and pure (ARGS="..." goes to pytest)
 	@if $(has_modules); then \
 		$(MAKE) --no-print-directory test-kernels ARGS=--quick || exit; \
 		echo "==> the tests on the compiled backend"; \
-		$(PY) -m pytest --require-compiled $(ARGS) || exit; \
+		$(PY) -m pytest $(PARALLEL) --require-compiled $(ARGS) || exit; \
 		echo "==> the tests of the codec on the pure backend"; \
-		WSCODEC_BACKEND=pure $(PY) -m pytest -rfE -m "not slow" $(BEYOND_THE_CODEC:%=--ignore-glob='%') $(ARGS); \
+		WSCODEC_BACKEND=pure $(PY) -m pytest $(PARALLEL) -rfE -m "not slow" $(BEYOND_THE_CODEC:%=--ignore-glob='%') $(ARGS); \
 	else \
 		echo "==> there is no C compiler: the tests run on the pure backend alone"; \
-		$(PY) -m pytest $(ARGS); \
+		$(PY) -m pytest $(PARALLEL) $(ARGS); \
 	fi
 
 test-all: ## run the tests on every Python that we support and that is here
