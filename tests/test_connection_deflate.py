@@ -56,6 +56,18 @@ def ends(role: Role = Role.SERVER, fresh: bool = False, **limits: Any) -> tuple[
 
 
 @roles
+def test_burst_that_is_no_sequence_leaves_no_trace(role: Role) -> None:
+    near, far = ends(role)
+    near.send(TEXTS[0])
+    burst: Any = (text for text in TEXTS[1:3])
+    with pytest.raises(TypeError):
+        near.send_many(burst)
+    near.send(TEXTS[2])  # and refers to nothing that was not sent
+    assert far.receive(near.data_to_send()) == [TEXTS[0], TEXTS[2]]
+    assert near.stats.messages_sent == 2
+
+
+@roles
 @contexts
 def test_messages_arrive_in_order(fresh: bool, role: Role) -> None:
     near, far = ends(role, fresh)

@@ -278,9 +278,10 @@ class Connection(ConnectionLane):
     def _send_many_by_rules(self, messages: Sequence[Message]) -> None:
         """Send a burst of which not all are plain, or that is not to be sent now."""
         self._check_open()
+        count = len(messages)  # what has no length must not have been compressed
         self._put_deflation()
-        self._put(self._encoder.encode_many(messages), len(messages))
-        self._messages_sent += len(messages)
+        self._put(self._encoder.encode_many(messages), count)
+        self._messages_sent += count
 
     def _put_what_is_owed(self) -> None:
         """Put the pong that waited and the Close frame that is owed behind everything else."""
