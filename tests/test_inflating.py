@@ -260,6 +260,18 @@ def test_a_bomb_costs_the_limit_and_little_more(pieces: int) -> None:
     assert peak < limit + (1 << 20)
 
 
+def test_text_takes_its_size_twice_at_most() -> None:
+    text = "x" * (4 << 20)
+    data = wire((TEXT, deflate(text.encode()), True, RSV1))
+    taking = decoder(max_size=len(text))
+    tracemalloc.start()
+    outcome = decode(taking, [data[:100], data[100:]])
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert outcome.events == [text]
+    assert peak < 2 * len(text) + (1 << 20)
+
+
 # The decompressor lives as long as it is needed.
 
 

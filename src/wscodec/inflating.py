@@ -131,10 +131,11 @@ class CompressedMessage:
         self.size += len(piece)
         message = self._message
         pieces = self._inflater.inflate_pieces(piece, self._max_size - message.size, fin=fin)
-        *earlier, last = pieces or (b"",)
+        last = pieces.pop() if pieces else b""
         # One by one: put together they would take as much memory again, before the message is known to be good.
-        for data in earlier:
+        for data in pieces:
             message.add(data, False, events)
+        pieces.clear()  # the message has them, until it is whole
         message.add(last, fin, events)
 
     def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
@@ -176,6 +177,7 @@ class InflatedMessage:
             self._pieces.append(self._small)
         if fin:
             data = b"".join(self._pieces)
+            self._pieces.clear()  # text takes as much again
             events.append(data if self._validator is None else text_of(data))
 
 
