@@ -274,7 +274,7 @@ class Inflater:
             MessageTooBig: the message is longer, of which one byte was inflated; or it consists of more than
                 4096 streams. Nothing of it is returned.
             InvalidDeflate: the message is not DEFLATE, or refers further back than was agreed, or is cut short
-                (which can't always be told).
+                (neither of which can always be told).
 
         After an error there is no going on.
 
