@@ -278,3 +278,10 @@ def test_twins_do_the_same(start: int) -> None:
         one, other = (observe(implementation, seed) for implementation in IMPLEMENTATIONS[:2])
         assert one == other, f"seed {seed}"
     gc.collect()  # so that no other test sees what was dropped here
+
+
+@pytest.mark.parametrize("implementation", IMPLEMENTATIONS, ids=str)
+@pytest.mark.parametrize("wrong", [None, "text", bytearray(b"\x81\x00"), 5], ids=repr)
+def test_frame_that_is_no_bytes_is_not_written(implementation: Implementation, wrong: Any) -> None:
+    with pytest.raises(TypeError, match="bytes"):
+        implementation.twin("write_frame")([], wrong)

@@ -182,36 +182,57 @@ def test_where_nothing_is_compressed_there_is_no_difference(role: Role) -> None:
 @contexts
 def test_message_compressed_apart(fresh: bool, role: Role) -> None:
     near, far = ends(role, fresh)
-    expected: list[Any] = []
     for text in TEXTS[:5]:
         near.send("before")
         deflation = near.begin_send(text)
-        for call in (lambda: near.send("short"), lambda: near.send(TEXTS[9]), lambda: near.send_many(["a", "b"])):
-            with pytest.raises(ConcurrencyError):
-                call()
+        assert near.message_begun
         near.ping(b"between")
+        assert far.receive(near.data_to_send()) == ["before", Ping(b"between")]
         deflation.run()
         near.end_send(deflation)
+        assert not near.message_begun
         near.send("after")
         near.send(text)
-        expected += ["before", Ping(b"between"), text, "after", text]
-    size, wire = near.unsent_size, near.data_to_send()
-    assert size == len(wire)
-    assert far.receive(wire) == expected
+        size, wire = near.unsent_size, near.data_to_send()
+        assert size == len(wire)
+        assert far.receive(wire) == [text, "after", text]
     assert near.stats.messages_sent == 20
     assert near.stats.frames_sent == 25
+
+
+@roles
+@contexts
+def test_what_follows_a_message_compressed_apart(fresh: bool, role: Role) -> None:
+    near, far = ends(role, fresh)
+    follow: list[tuple[Any, list[Any]]] = [
+        (lambda: near.send("short"), ["short"]),
+        (lambda: near.send(TEXTS[9]), [TEXTS[9]]),
+        (lambda: near.send(TEXTS[8], compress=False), [TEXTS[8]]),
+        (lambda: near.send_many(["a", TEXTS[7]]), ["a", TEXTS[7]]),
+        (lambda: near.send_fragment(TEXTS[6], fin=True), [TEXTS[6]]),
+        (lambda: near.end_send(near.begin_send(TEXTS[5])), [TEXTS[5]]),
+    ]
+    for call, expected in follow:
+        deflation = near.begin_send(TEXTS[0])
+        call()
+        near.end_send(deflation)  # it is sent already
+        assert far.receive(near.data_to_send()) == [TEXTS[0], *expected]
 
 
 def test_message_that_could_not_be_compressed_keeps_nobody_from_sending() -> None:
     near, far = ends()
     near.send(TEXTS[0])
-    deflation = near.begin_send(TEXTS[1])
-    with pytest.raises(RuntimeError, match="compressed"):
-        near.end_send(deflation)
+    for ended_by_another in (False, True):
+        deflation = near.begin_send(TEXTS[1])
+        deflation.compressor = None  # which can't compress
+        if ended_by_another:
+            near.send("another")
+        with pytest.raises(AttributeError):
+            near.end_send(deflation)
     near.send("short")
     near.send(TEXTS[0])
-    assert far.receive(near.data_to_send()) == [TEXTS[0], "short", TEXTS[0]]
-    assert near.stats.messages_sent == 3
+    assert far.receive(near.data_to_send()) == [TEXTS[0], "another", "short", TEXTS[0]]
+    assert near.stats.messages_sent == 4
 
 
 @roles
@@ -229,15 +250,20 @@ def test_connection_that_ends_while_a_message_is_compressed(end: str, role: Role
     else:
         far.close()
         near.receive(far.data_to_send())
-    assert far.receive(near.data_to_send())[:1] == [TEXTS[0]]
+    sent = [TEXTS[0]] if end == "eof" else TEXTS[:2]
+    assert far.receive(near.data_to_send())[:2] == sent or end == "peer"
     deflation.run()
-    with pytest.raises(ConnectionClosed):
+    if end == "eof":
+        with pytest.raises(ConnectionClosed):
+            near.end_send(deflation)
+    else:
         near.end_send(deflation)
     with pytest.raises(ConnectionClosed):
         near.begin_send(TEXTS[1])
     with pytest.raises(ConnectionClosed):
         near.send("short")
     assert near.data_to_send() == b""
+    assert not near.message_begun
     assert objects(near)[0] is None
 
 

@@ -225,7 +225,7 @@ cdef class ChannelLane(Inbox):
     def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
-        It is compressed at once, however large.
+        It is compressed at once, however large; and behind a large message that a thread compresses, it waits for that.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
@@ -309,6 +309,8 @@ def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
     """
     cdef Py_ssize_t count = 0
     cdef list others = []
+    if not PyBytes_CheckExact(frame):
+        raise TypeError("a frame is bytes")
     for channel in channels:
         if isinstance(channel, ChannelLane) and (<ChannelLane>channel).write(frame):
             count += 1

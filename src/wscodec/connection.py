@@ -113,6 +113,11 @@ class Connection(ConnectionLane):
         return self._owed is not None
 
     @property
+    def message_begun(self) -> bool:
+        """Whether a message is between `begin_send` and `end_send`."""
+        return self._deflation is not None
+
+    @property
     def finished(self) -> bool:
         """Whether neither side has anything more to say, so that the transport can be closed.
 

@@ -155,7 +155,11 @@ class DeflatingEncoder(Encoder):
     def _burst(self, messages: Sequence[Message]) -> bytes:
         # All of them are judged before the first one is compressed.
         payloads = [payload_of(message) for message in messages]
-        return b"".join([self._message(*payload) for payload in payloads])
+        try:
+            return b"".join([self._message(*payload) for payload in payloads])
+        except BaseException:
+            self._deflater.release()  # it has seen what the peer will not
+            raise
 
     def _message(self, opcode: Opcode, payload: Buffer) -> bytes:
         """Return a whole message as a frame."""

@@ -344,12 +344,72 @@ async def test_close_frame_comes_behind_it(
         end(near, far)
         first, *others = await asyncio.gather(task, *waiting, return_exceptions=True)
         assert first is None or (cancelled and isinstance(first, asyncio.CancelledError))
-        assert all(isinstance(other, ConnectionClosed) for other in others)
-        assert await far.recv() == LARGE
+        sent = [LARGE, LARGE, "short"][: 1 + others.count(None)]  # those that wait are answers to what the peer said
+        assert [await far.recv() for _ in sent] == sent
+        assert all(other is None or isinstance(other, ConnectionClosed) for other in others)
         with pytest.raises(ConnectionClosed):
             await far.recv()
         await asyncio.gather(near.wait_closed(), far.wait_closed())
         nothing_is_left(near)
+
+
+async def answer(near: WebSocket) -> None:
+    async for message in near:
+        await near.send(message)
+        await near.send("that was it")
+
+
+async def answer_apart(near: WebSocket) -> None:
+    async with asyncio.TaskGroup() as answers:
+        async for message in near:
+            answers.create_task(answer_one(near, message))
+
+
+async def answer_one(near: WebSocket, message: str | bytes) -> None:
+    await near.send(message)
+    near.send_nowait("that was it")
+
+
+@pytest.mark.parametrize("handler", [answer, answer_apart])
+@pytest.mark.parametrize("count", [1, 2])
+async def test_answer_goes_ahead_of_the_close_frame(
+    role: str, handler: Callable[[WebSocket], Awaitable[None]], count: int
+) -> None:
+    async with gated(role) as (near, far, gate):
+        handling = asyncio.ensure_future(handler(near))
+        far.send_many([LARGE] * count)
+        await gate.reached()
+        far.close_nowait()
+        while near.close_code is None:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        assert near._connection.close_sent is None  # type: ignore[attr-defined]
+        gate.opened.set()
+        answers = [await far.recv() for _ in range(2 * count)]
+        assert sorted(answers) == sorted([LARGE, "that was it"] * count)
+        assert answers[0] == LARGE
+        await asyncio.wait_for(near.wait_closed(), SOON / 5)  # no deadline has to pass
+        await handling
+
+
+async def test_answer_of_a_callback_goes_ahead_of_the_close_frame(role: str) -> None:
+    if role == "server":
+        pytest.skip("the server of these tests has a handler")
+    tasks = []
+
+    def on_messages(near: WebSocket, messages: list[Any]) -> None:
+        tasks.extend(asyncio.ensure_future(near.send(message)) for message in messages)
+
+    async with gated(role, on_messages=on_messages) as (near, far, gate):
+        await far.send(LARGE)
+        await gate.reached()
+        far.close_nowait(4000)
+        while near.close_code is None:
+            await asyncio.sleep(0.001)
+        gate.opened.set()
+        assert await far.recv() == LARGE
+        await asyncio.wait_for(near.wait_closed(), SOON / 5)
+        await asyncio.gather(*tasks)
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

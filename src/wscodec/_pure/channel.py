@@ -192,7 +192,7 @@ class ChannelLane(Inbox):
     def send_nowait(self, message: Message | Prepared, text: bool | None = None, *, compress: bool = True) -> None:
         """Queue a message without waiting, such as in a callback; we stop reading where too much is unsent.
 
-        It is compressed at once, however large.
+        It is compressed at once, however large; and behind a large message that a thread compresses, it waits for that.
 
         Args:
             message: a str, a bytes-like object, or either prepared.
@@ -276,6 +276,8 @@ def write_frame(channels: Iterable[_C], frame: bytes) -> tuple[int, list[_C]]:
     """
     others: list[_C] = []
     count = 0
+    if type(frame) is not bytes:
+        raise TypeError("a frame is bytes")
     for channel in channels:
         if isinstance(channel, ChannelLane) and channel._write(frame):
             count += 1

@@ -45,6 +45,8 @@ def broadcast(
 ) -> Broadcast:
     """Send a message to many connections without waiting; it is encoded once for all of a server's.
 
+    Where a thread is compressing a large message for one of them, that is waited for.
+
     A connection is slow while its transport has more to write than `write_limit`.
 
     Args:

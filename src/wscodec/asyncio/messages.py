@@ -102,7 +102,7 @@ class MessageChannel(LiveChannel):
         while not self._unread:
             if self._connection.close_code is not None:
                 # The application has answered all that came before the peer's Close frame.
-                self._release_close()
+                self._on_answered()
                 raise self._connection.closed_error()
             self._waiter = self._loop.create_future()
             try:
@@ -206,6 +206,9 @@ class MessageChannel(LiveChannel):
                 sent.set_result(None)
         finally:
             self._end_turn()
+        if self._held and self._answered:
+            # Behind what the one who waits sends next, without waiting for more.
+            self._loop.call_soon(self._on_answered)
 
     async def _send_parts(self, parts: Parts, text: bool | None, compress: bool) -> None:
         """Send a fragmented message; where it can't be ended, the connection has to fail."""

@@ -41,7 +41,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
     Subclasses say what to do with what arrives, and when it ends; see the last methods.
     """
 
-    __slots__ = ("_eof", "_options", "_round", "_timer", "_write_waiters")
+    __slots__ = ("_answered", "_eof", "_options", "_round", "_timer", "_write_waiters")
 
     _role: ClassVar[Role]
     _connection: Connection
@@ -73,6 +73,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_waiters: Sequence[Waiter] = ()
         self._eof = False
+        self._answered = False
 
     def _start(self, trailing: bytes, write_paused: bool) -> None:
         """Take the transport over from the opening handshake.
@@ -223,7 +224,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             return
         if not self._closing:
             # The answers to messages that came before the peer's Close frame, or its offence, go out first.
-            self._held = connection.close_owed and self._unread > 0
+            self._held = connection.close_owed and (self._unread > 0 or connection.message_begun)
+            self._answered = not self._unread
             self._begin_closing()
         if connection.close_code is not None:
             self._on_end()
@@ -237,6 +239,12 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         self._closing = True
         self._start_deadline(_PATIENCE if self._held else 1)
         self._regulate()
+
+    def _on_answered(self) -> None:
+        """Let the Close frame go that waits for the application, behind what a thread compresses."""
+        self._answered = True
+        if not self._connection.message_begun:
+            self._release_close()
 
     def _release_close(self) -> None:
         """Let the Close frame go that waits for the application."""
