@@ -103,7 +103,7 @@ def receive(connection: Connection, data: bytes, step: int) -> list[Any]:
 def check(attack: Attack, role: Role, **options: Any) -> None:
     """Play an attack, read in large and in small pieces, and see that it ends as it should."""
     wire = attack.wire(role)
-    for step in (len(wire), 1460, 1 if len(wire) < 20_000 else 97):
+    for step in (len(wire), 1460, 1 if len(wire) < 20_000 else 197):
         connection = Connection(role, **{**attack.options, **options})
         assert receive(connection, wire, step) == list(attack.events)
         assert connection.close_code == attack.code

@@ -90,9 +90,9 @@ def test_ten_pings_in_one_read_get_ten_pongs(role: Role) -> None:
 def test_pings_that_nobody_reads_the_answers_of_are_not_kept(role: Role, size: int) -> None:
     connection = Connection(role)
     pings = frame(PING, b"x" * size, key=to(role)) * 100
-    for _ in range(100):
+    while connection.unsent_size <= 1 << 14:
         connection.receive(pings)
-    assert kept(lambda: [connection.receive(pings) for _ in range(100)]) < 25_000
+    assert kept(lambda: [connection.receive(pings) for _ in range(20)]) < 25_000
     assert connection.unsent_size < 17_000
     connection.receive(frame(PING, b"latest", key=to(role)))
     assert frames_of(connection.data_to_send())[-1].payload == b"latest"
@@ -105,14 +105,14 @@ def test_pongs_that_nobody_asked_for_are_not_kept(role: Role, size: int) -> None
     connection = Connection(role)
     pongs = frame(PONG, b"x" * size, key=to(role)) * 100
     connection.receive(pongs)
-    assert kept(lambda: [connection.receive(pongs) for _ in range(100)]) < 25_000
+    assert kept(lambda: [connection.receive(pongs) for _ in range(20)]) < 25_000
     assert connection.data_to_send() == b""
 
 
 @tries("capnproto PR 2625", "CVE-2025-5399")
 @roles
 def test_many_control_frames_in_one_read_are_a_loop(role: Role) -> None:
-    wire = b"".join(frame(op, b"", key=to(role)) for op in (PING, PONG)) * 20_000 + frame(CLOSE, b"", key=to(role))
+    wire = b"".join(frame(op, b"", key=to(role)) for op in (PING, PONG)) * 5000 + frame(CLOSE, b"", key=to(role))
     connection = Connection(role)
     limit = sys.getrecursionlimit()
     depth = len(_stack()) + 60
@@ -121,7 +121,7 @@ def test_many_control_frames_in_one_read_are_a_loop(role: Role) -> None:
         events = connection.receive(wire)
     finally:
         sys.setrecursionlimit(limit)
-    assert len(events) == 40_001
+    assert len(events) == 10_001
     assert connection.close_code == 1005
 
 

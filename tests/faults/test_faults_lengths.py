@@ -113,7 +113,7 @@ def test_noise_ends_with_a_code(role: Role) -> None:
     chosen = random.Random(11)
     good = b"".join(frame(op, bytes(n), fin=fin, key=to(role)) for op, n, fin in
                     ((TEXT, 3, False), (PING, 5, True), (CONT, 200, True), (BINARY, 126, True)))  # fmt: skip
-    for _ in range(400):
+    for _ in range(150):
         wire = bytearray(good)
         for _ in range(chosen.randrange(1, 5)):
             wire[chosen.randrange(len(wire))] = chosen.choice((0, 0x7F, 0x80, 0xFE, 0xFF, chosen.randrange(256)))
