@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 
 import pytest
-from helpers import CLOSE, PING, PONG, TEXT, close_payload
-from net import ROLES, facing_raw, linked, settled, stop_reading
+from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
+from net import ROLES, echo, facing_raw, linked, settled, stop_reading
 
 from wscodec import ConcurrencyError, ConnectionClosedError, State
 
@@ -113,6 +113,20 @@ async def test_keepalive_silent_peer_that_does_not_read_is_given_up(role: str) -
         stop_reading(ws, peer)
         with pytest.raises(ConnectionClosedError):
             await ws.send(b"x" * 5_000_000)
+        assert ws.close_code == 1011
+        peer.writer.transport.abort()
+
+
+async def test_keepalive_peer_that_sends_and_does_not_read_is_given_up(role: str) -> None:
+    async with facing_raw(role, echo, ping_interval=0.01, ping_timeout=0.02, close_timeout=0.1) as (ws, peer):
+        # The application waits for the peer to take an answer, and so we don't read either.
+        stop_reading(ws, peer)
+        message = peer.frame(BINARY, bytes(100_000))
+        async with asyncio.timeout(10):
+            while ws.transport is not None:
+                if peer.writer.transport.get_write_buffer_size() < 1_000_000:
+                    peer.send(message)
+                await asyncio.sleep(0.001)
         assert ws.close_code == 1011
         peer.writer.transport.abort()
 
