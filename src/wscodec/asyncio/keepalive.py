@@ -144,10 +144,13 @@ class LiveChannel(Channel):
         self._wake_at(now + (interval if timeout is None else min(interval, timeout)))
 
     def _is_alive(self) -> bool:
-        """Tell whether the peer has sent or taken a byte since the last ping, or we don't listen."""
-        if self._heard or (self._reading_paused and self._unread > 0):
+        """Tell whether the peer has sent or taken a byte since the last ping; where it had nothing to take, we have to
+        listen, too, to say that it hasn't."""
+        if self._heard:
             return True
-        return self._transport is not None and self._transport.get_write_buffer_size() < self._backlog
+        if self._backlog:
+            return self._transport is not None and self._transport.get_write_buffer_size() < self._backlog
+        return self._reading_paused and self._unread > 0
 
     def _send_keepalive(self, now: float) -> None:
         payload = os.urandom(_PAYLOAD_SIZE)
