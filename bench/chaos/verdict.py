@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 MIB = 1 << 20
+# Complaints are legion where something is wrong.
+MOST_COMPLAINTS = 20
 
 
 @dataclass
@@ -17,13 +20,13 @@ class Outcome:
         contents: what was in the server before all rounds, and after each; see `contents` there.
         messages: that came back to good peers.
         misdeeds: how often each was done.
-        complaints: of good peers, and of bad ones that the server owed something.
+        complaints: of good peers, and of bad ones that the server owed something; how often each came.
     """
 
     contents: list[dict[str, Any]] = field(default_factory=list)
     messages: int = 0
     misdeeds: dict[str, int] = field(default_factory=dict)
-    complaints: list[str] = field(default_factory=list)
+    complaints: Counter[str] = field(default_factory=Counter)
 
 
 def tolerance(resident: float) -> float:
@@ -41,7 +44,8 @@ def remains(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
 def faults(outcome: Outcome, misdeeds: list[str]) -> Iterator[str]:
     """Yield what is wrong, in words; all of `misdeeds` have to have been done."""
     before, *rounds = outcome.contents
-    yield from outcome.complaints
+    for complaint, times in outcome.complaints.most_common(MOST_COMPLAINTS):
+        yield f"{complaint} ({times} times)"
     for number, after in enumerate(rounds, 1):
         left = remains(before, after)
         if left:
