@@ -116,7 +116,7 @@ async def stall_in_a_frame(target: Target, random: random.Random) -> None:
 
 async def reset_amid_messages(target: Target, random: random.Random) -> None:
     async with opened(target, random) as (peer, _):
-        peer.send(frame(BINARY, LARGE) * random.randrange(30))
+        peer.send(frame(BINARY, LARGE) * random.randrange(10))
         await pause(target, random)
         peer.reset()
 
@@ -141,7 +141,8 @@ async def send_byte_by_byte(target: Target, random: random.Random) -> None:
 
 async def never_read(target: Target, random: random.Random) -> None:
     """Have the server answer more than it can get rid of; it has to notice."""
-    async with opened(target, random) as (peer, _):
+    async with dialled(target, random) as peer:
+        await peer.open()  # with nothing to compress: it would cost the server more than all the rest
         peer.option(socket.SO_RCVBUF, 4096)
         await cut(peer, frame(BINARY, LARGE) * 50)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
-from helpers import CLOSE, PING, PONG, TEXT, close_payload
-from net import ROLES, facing_raw, linked, settled, stop_reading
+from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
+from net import ROLES, echo, facing_raw, linked, settled, stop_reading
 
 from wscodec import ConcurrencyError, ConnectionClosedError, State
 
@@ -114,6 +115,17 @@ async def test_keepalive_silent_peer_that_does_not_read_is_given_up(role: str) -
         with pytest.raises(ConnectionClosedError):
             await ws.send(b"x" * 5_000_000)
         assert ws.close_code == 1011
+        peer.writer.transport.abort()
+
+
+async def test_keepalive_peer_that_takes_nothing_is_given_up_even_while_we_do_not_listen(role: str) -> None:
+    options: dict[str, Any] = {"ping_interval": 0.02, "ping_timeout": 0.02, "close_timeout": None, "max_queue": 1}
+    async with facing_raw(role, echo, **options) as (ws, peer):
+        stop_reading(ws, peer)
+        peer.send(peer.frame(BINARY, bytes(100_000)) * 40)
+        await ws.wait_closed()
+        assert (ws.close_code, ws.close_reason) == (1011, "keepalive ping timeout")
+        assert ws.stats.unread_messages  # the handler waited in `send`, so that we did not read
         peer.writer.transport.abort()
 
 
