@@ -64,10 +64,10 @@ class Chaos:
         seconds = self.options.minutes * 60
         rounds = max(3, round(seconds / ROUND))
         self.outcome.contents.append(await self.contents())
-        for number in range(1, rounds + 1):
+        for round_number in range(1, rounds + 1):
             await self.round(seconds / rounds)
             self.outcome.contents.append(await self.forgotten())
-            print(self.progress(number), flush=True)
+            print(self.progress(round_number), flush=True)
         self.outcome.misdeeds = dict(self.done)
         return self.outcome
 
@@ -166,7 +166,9 @@ def main(argv: list[str] | None = None) -> int:
         return 2
     files = raise_file_limit()
     if files < options.connections + OTHER_FILES:
-        print(f"{options.connections} connections need `ulimit -n {options.connections + OTHER_FILES}`", file=sys.stderr)
+        print(
+            f"{options.connections} connections need `ulimit -n {options.connections + OTHER_FILES}`", file=sys.stderr
+        )
         return 2
     try:
         outcome, misdeeds = chaos(options)
@@ -177,7 +179,9 @@ def main(argv: list[str] | None = None) -> int:
     first, last = (outcome.contents[index]["resident"] for index in (1, -1))
     print(f"after the first round {first / MIB:.2f} MiB, after the last {last / MIB:.2f} MiB")
     wrong = list(faults(outcome, misdeeds))
-    print("\n".join(f"FAILED: {fault}" for fault in wrong) or "every message came once and in order, and nothing is left")
+    print(
+        "\n".join(f"FAILED: {fault}" for fault in wrong) or "every message came once and in order, and nothing is left"
+    )
     return 1 if wrong else 0
 
 

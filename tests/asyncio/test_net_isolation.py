@@ -98,13 +98,13 @@ async def test_callback_of_a_client(which: str, error: BaseException, caplog: py
     def callback(*_: Any) -> None:
         raise error
 
-    async with listen(echo) as server, good_peer(server):
-        async with connect(uri(server), **{"on_messages": lambda *_: None, which: callback}) as bad:
-            if which == "on_close":
-                await bad.close()
-                assert bad.close_code == 1000
-            else:
-                assert await ended(bad) == 1011
+    callbacks = {"on_messages": lambda *_: None, which: callback}
+    async with listen(echo) as server, good_peer(server), connect(uri(server), **callbacks) as bad:
+        if which == "on_close":
+            await bad.close()
+            assert bad.close_code == 1000
+        else:
+            assert await ended(bad) == 1011
     record = logged(caplog)
     assert record.name == "wscodec.client"
     assert has_traceback(record, error)

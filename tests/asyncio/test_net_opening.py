@@ -299,44 +299,6 @@ async def test_connect_cancelled_at_any_tick(ticks: int) -> None:
         await asyncio.sleep(0.01)  # a server of asyncio's that is closed in the tick of an accept leaks that socket
 
 
-async def test_connect_cancelled_where_the_loop_closes_the_transport_and_tells_nobody(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """As uvloop does where the response is there in the tick of `connection_made`, and the time is over in the next."""
-    loop = asyncio.get_running_loop()
-    create = loop.create_connection
-    connections: list[WebSocket] = []
-    ended: list[WebSocket] = []
-
-    async def cancelled(*args: Any, **kwargs: Any) -> None:
-        transport, connecting = await create(*args, **kwargs)
-        connections.append(await connecting.opened)
-        transport.set_protocol(asyncio.Protocol())
-        transport.abort()
-        raise asyncio.CancelledError
-
-    async with listen(echo) as server:
-        with monkeypatch.context() as patch:
-            # uvloop's own can't be replaced.
-            patch.setattr(asyncio, "get_running_loop", lambda: Lent(loop, cancelled))
-            with pytest.raises(asyncio.CancelledError):
-                await connect(uri(server), on_close=ended.append)
-        assert ended == connections
-        assert connections[0].transport is None
-        assert connections[0]._round is None
-
-
-class Lent:
-    """An event loop whose `create_connection` is another one."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, create_connection: Any) -> None:
-        self._loop = loop
-        self.create_connection = create_connection
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-
 @pytest.mark.parametrize(
     ("answer", "error"),
     [

@@ -22,7 +22,16 @@ from ..deflate import PerMessageDeflate
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 from ._rounds import Rounds
 
-__all__ = ["FAILURES", "CompressionLike", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
+__all__ = [
+    "FAILURES",
+    "CompressionLike",
+    "LoggerLike",
+    "Opening",
+    "Options",
+    "closing_code",
+    "end_output",
+    "set_nodelay",
+]
 
 CompressionLike: TypeAlias = "PerMessageDeflate | str | None"
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
