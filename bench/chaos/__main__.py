@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import importlib.util
 import json
+import logging
 import random
 import ssl
 import sys
@@ -41,6 +42,7 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--rate", type=number, default=1_000, metavar="N", help="messages a second, of all (1000)")
     parser.add_argument("--misdeeds", type=number, default=80, metavar="N", help="a second, about, of all (80)")
     parser.add_argument("--timeout", type=number, default=8, metavar="S", help="each of the server's (8)")
+    parser.add_argument("--margin", type=number, default=4, metavar="M", help="MiB that it may grow by, and 5 %% (4)")
     parser.add_argument("--loop", choices=("uvloop", "asyncio"), default=best, help=f"of both sides ({best})")
     parser.add_argument("--tls", action="store_true", help="everything over TLS")
     parser.add_argument("--seed", type=int, default=1, metavar="N", help="of what is left to chance (1)")
@@ -57,10 +59,11 @@ class Chaos:
         self.random = random.Random(options.seed)
         self.misdeeds = MISDEEDS + (IN_TLS if options.tls else [])
         self.done: Counter[str] = Counter()
-        self.outcome = Outcome()
+        self.outcome = Outcome(margin=options.margin)
 
     async def run(self) -> Outcome:
         """Go through all rounds."""
+        asyncio.get_running_loop().set_exception_handler(self.note)
         seconds = self.options.minutes * 60
         rounds = max(3, round(seconds / ROUND))
         self.outcome.contents.append(await self.contents())
@@ -107,6 +110,10 @@ class Chaos:
             self.done[misdeed.__name__] += 1
             misdeed = chance.choice(self.misdeeds)
             await asyncio.sleep(chance.random() * 2 * half / self.options.misdeeds)
+
+    def note(self, _: asyncio.AbstractEventLoop, context: dict) -> None:
+        """Note what goes wrong where nobody waits, such as in a timer of a good peer."""
+        self.outcome.complaints[f"{context['message']}: {context.get('exception')!r}"] += 1
 
     async def contents(self) -> dict:
         """Ask what is in the server."""
@@ -170,6 +177,7 @@ def main(argv: list[str] | None = None) -> int:
             f"{options.connections} connections need `ulimit -n {options.connections + OTHER_FILES}`", file=sys.stderr
         )
         return 2
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # bad peers write to what is closed already
     try:
         outcome, misdeeds = chaos(options)
     except BenchError as error:
