@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Iterator
+from typing import Any
 
 from wscodec import PerMessageDeflate
 from wscodec.asyncio import ClientConnection, connect
 
-from .peers import HOST, Broken, Target
+from .peers import HOST, PATIENCE, Broken, Target
 
 FILLER = ("the quick brown fox jumps over the lazy dog, größer als 日本語 😀; " * 4000)[:200_000]
 BURST = 8
@@ -29,9 +30,10 @@ def messages(name: str, random: random.Random) -> Iterator[str | bytes]:
 
 async def converse(target: Target, name: str, random: random.Random, until: float, mean_pause: float) -> int:
     """Send messages up to a time, and return how many came back, each once and in order; Broken where they don't."""
-    scheme, settings = ("ws", {}) if target.context is None else ("wss", {"ssl": target.context})
+    scheme = "ws" if target.context is None else "wss"
+    settings: dict[str, Any] = {"open_timeout": PATIENCE * target.timeout}
     if target.context is not None:
-        settings["server_hostname"] = "localhost"
+        settings |= {"ssl": target.context, "server_hostname": "localhost"}
     uri = f"{scheme}://{HOST}:{random.choice(target.ports)}/"
     clock = asyncio.get_running_loop().time
     stream, count = messages(name, random), 0
