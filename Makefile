@@ -30,7 +30,7 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._payload,
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-kernels test-cross conformance conformance-quick lint format bench bench-echo bench-kernels soak fuzz fuzz-kernels sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross conformance conformance-quick lint format bench bench-echo bench-kernels soak chaos fuzz fuzz-kernels sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -139,6 +139,9 @@ bench-echo: $(DEV) $(COMPILED) ## measure whole servers over sockets, beside oth
 soak: $(DEV) $(COMPILED) ## hold 10,000 connections for ten minutes: does the server grow? Linux (ARGS="--minutes 1 ...")
 	@$(PY) -m bench.soak $(ARGS)
 
+chaos: $(DEV) $(COMPILED) ## ill-treat a server for three minutes: do good peers notice, is anything left? Linux (ARGS="--tls ...")
+	@$(PY) -m bench.chaos $(ARGS)
+
 BENCHED := build/bench
 bench-kernels: $(DEV) ## measure the C kernels alone, without Python, beside memcpy and (where there is Node.js) simdutf
 	@mkdir -p $(BENCHED)
@@ -228,5 +231,5 @@ $(COMPILED): $(BASE) setup.py $(NATIVE)
 		WSCODEC_REQUIRE=$$required $(PY) setup.py --quiet build_ext --inplace --parallel $(JOBS)
 	@if $(has_modules); then touch $@; fi
 
-test conformance conformance-quick lint bench soak fuzz: REQUIRE_COMPILED := 1
+test conformance conformance-quick lint bench soak chaos fuzz: REQUIRE_COMPILED := 1
 demo: REQUIRE_COMPILED := 0

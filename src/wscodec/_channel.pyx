@@ -185,7 +185,7 @@ cdef class ChannelLane(Inbox):
             return self.enqueue(items)
         try:
             self._on_messages(self, items)
-        except Exception as error:
+        except BaseException as error:
             self._on_callback_error(error)
         return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from typing import Any
 
 import pytest
 from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
@@ -128,6 +129,17 @@ async def test_keepalive_peer_that_sends_and_does_not_read_is_given_up(role: str
                     peer.send(message)
                 await asyncio.sleep(0.001)
         assert ws.close_code == 1011
+        peer.writer.transport.abort()
+
+
+async def test_keepalive_peer_that_takes_nothing_is_given_up_even_while_we_do_not_listen(role: str) -> None:
+    options: dict[str, Any] = {"ping_interval": 0.02, "ping_timeout": 0.02, "close_timeout": None, "max_queue": 1}
+    async with facing_raw(role, echo, **options) as (ws, peer):
+        stop_reading(ws, peer)
+        peer.send(peer.frame(BINARY, bytes(100_000)) * 40)
+        await ws.wait_closed()
+        assert (ws.close_code, ws.close_reason) == (1011, "keepalive ping timeout")
+        assert ws.stats.unread_messages  # the handler waited in `send`, so that we did not read
         peer.writer.transport.abort()
 
 

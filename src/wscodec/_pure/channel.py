@@ -147,7 +147,7 @@ class ChannelLane(Inbox):
             return
         try:
             self._on_messages(self, items)
-        except Exception as error:
+        except BaseException as error:
             self._on_callback_error(error)
 
     async def send(
@@ -248,7 +248,7 @@ class ChannelLane(Inbox):
     def _deliver_by_rules(self, events: list[Any]) -> None:
         raise NotImplementedError
 
-    def _on_callback_error(self, error: Exception) -> None:
+    def _on_callback_error(self, error: BaseException) -> None:
         raise NotImplementedError
 
     def _on_error(self, error: Exception) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from ..deflate import PerMessageDeflate
 from ..errors import HandshakeError
 from ..handshake import Origins, Request, Response, ServerHandshake
-from ._options import end_output, set_nodelay
+from ._options import FAILURES, end_output, set_nodelay
 from .connection import ServerConnection
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ class Accepting(asyncio.Protocol):
         ws._request = request
         try:
             result = process(ws, request)
-        except Exception:
+        except FAILURES:
             self._fail("process_request failed")
             return
         if inspect.isawaitable(result):
@@ -221,7 +221,7 @@ class Accepting(asyncio.Protocol):
             if select is not None:
                 chosen = select(ws, handshake.offered_subprotocols)
             answer = handshake.accept(subprotocol=chosen)
-        except Exception:
+        except FAILURES:
             self._fail("the subprotocol could not be agreed on")
             return
         ws.subprotocol = handshake.subprotocol

@@ -22,11 +22,23 @@ from ..deflate import PerMessageDeflate
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 from ._rounds import Rounds
 
-__all__ = ["CompressionLike", "LoggerLike", "Opening", "Options", "closing_code", "end_output", "set_nodelay"]
+__all__ = [
+    "FAILURES",
+    "CompressionLike",
+    "LoggerLike",
+    "Opening",
+    "Options",
+    "closing_code",
+    "end_output",
+    "set_nodelay",
+]
 
 CompressionLike: TypeAlias = "PerMessageDeflate | str | None"
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 T = TypeVar("T")
+
+# What a callback raises that is a failure of its own: one that asks a cancelled future for its result is not cancelled.
+FAILURES = (Exception, asyncio.CancelledError)
 
 
 @dataclass(frozen=True, slots=True)

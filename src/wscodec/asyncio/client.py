@@ -95,7 +95,10 @@ class Connecting(asyncio.Protocol):
         """Cut the connection, which nobody waits for any more."""
         self.opened.cancel()
         if not self.opened.cancelled() and self.opened.exception() is None:
-            self.opened.result()._abort()
+            ws = self.opened.result()
+            ws._abort()
+            # Where uvloop is cancelled in the tick of `connection_made`, it closes the transport and tells nobody.
+            ws.connection_lost(None)
         if self._transport is not None:
             self._transport.abort()
 

@@ -20,7 +20,7 @@ from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
 from ..spec import CloseCode, Role, State
 from ..stats import Stats
-from ._options import LoggerLike, Options, closing_code
+from ._options import FAILURES, LoggerLike, Options, closing_code
 from .messages import MessageChannel
 from .transport import Waiter
 
@@ -202,11 +202,13 @@ class WebSocket(MessageChannel):
         """Call the application."""
         try:
             callback(self)
-        except Exception as error:
+        except BaseException as error:
             self._on_callback_error(error)
 
-    def _on_callback_error(self, error: Exception) -> None:
+    def _on_callback_error(self, error: BaseException) -> None:
         """Fail the connection, for the application has raised; not where it has only met the end."""
+        if not isinstance(error, FAILURES):
+            raise error
         if isinstance(error, ConnectionClosed) and self._connection.state is not State.OPEN:
             return
         self.logger.error("callback failed", exc_info=error)

@@ -33,7 +33,7 @@ class LiveChannel(Channel):
     There is no timer or task of its own for it: `Rounds` wakes all connections of a server.
     """
 
-    __slots__ = ("_backlog", "_choked", "_own_ping", "_pinged_at", "_pings", "latency")
+    __slots__ = ("_backlog", "_own_ping", "_pinged_at", "_pings", "latency")
 
     def __init__(
         self, transport: asyncio.Transport, options: Options, compression: AgreedDeflate | None = None
@@ -43,7 +43,6 @@ class LiveChannel(Channel):
         self._own_ping: tuple[bytes, float] | None = None
         self._pinged_at: float | None = None
         self._backlog = 0
-        self._choked = False
         self.latency = 0.0
 
     async def ping(self, data: str | Buffer | None = None) -> Awaitable[float]:
@@ -145,13 +144,13 @@ class LiveChannel(Channel):
         self._wake_at(now + (interval if timeout is None else min(interval, timeout)))
 
     def _is_alive(self) -> bool:
-        """Tell whether the peer has sent or taken a byte since the last ping, or may have sent what we don't read."""
+        """Tell whether the peer has sent or taken a byte since the last ping; where it had nothing to take, we have to
+        listen, too, to say that it hasn't."""
         if self._heard:
             return True
-        if self._transport is not None and self._transport.get_write_buffer_size() < self._backlog:
-            return True
-        # The application may well not read because it waits for this very peer to take what it sends.
-        return self._reading_paused and self._unread > 0 and not self._choked
+        if self._backlog:
+            return self._transport is not None and self._transport.get_write_buffer_size() < self._backlog
+        return self._reading_paused and self._unread > 0
 
     def _send_keepalive(self, now: float) -> None:
         payload = os.urandom(_PAYLOAD_SIZE)
@@ -161,7 +160,6 @@ class LiveChannel(Channel):
         self._pinged_at = now
         self._heard = False
         self._backlog = 0 if self._transport is None else self._transport.get_write_buffer_size()
-        self._choked = self._write_paused
 
     def _give_up(self) -> None:
         """Fail the connection without waiting for anything: the peer is thought to be gone."""

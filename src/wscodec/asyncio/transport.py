@@ -143,6 +143,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wake everybody who waits, and let go of everything."""
+        if self._transport is None:
+            return
         self._closing = True
         self._held = False
         self._stop_timer()

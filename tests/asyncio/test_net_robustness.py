@@ -1,0 +1,281 @@
+"""The ordinary faults of WebSocket libraries, R1 to R17, over real sockets, with a bad peer beside a good one.
+
+`robustness.py` says what they are, and which tests of them stand elsewhere.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import os
+import re
+import socket
+import struct
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from helpers import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_payload, frame
+from net import REQUEST, ROLES, Peer, echo, facing_raw, listen, raw_client, raw_server, response_to, stop_reading, uri
+from robustness import CLASSES
+
+from wscodec import BadStatus, ConnectionClosed, ConnectionClosedError, HandshakeError
+from wscodec.asyncio import Server, WebSocket, connect
+
+roles = pytest.mark.parametrize("role", ROLES)
+TESTS = Path(__file__).parents[1]
+
+
+def names_in(path: Path) -> set[str]:
+    """Return the names of the tests in a file."""
+    return set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_every_class_is_tested_where_the_table_says() -> None:
+    assert list(CLASSES) == [f"R{number}" for number in range(1, 18)]
+    here = names_in(Path(__file__))
+    for name, (_, elsewhere) in CLASSES.items():
+        assert elsewhere or any(test.startswith(f"test_{name.lower()}_") for test in here), name
+        for path, tests in elsewhere.items():
+            assert set(tests) <= names_in(TESTS / path), (name, path)
+
+
+@contextlib.asynccontextmanager
+async def good_peer(server: Server) -> AsyncIterator[WebSocket]:
+    """Yield a good client; in the end it is still served."""
+    async with connect(uri(server)) as ws:
+        yield ws
+        await ws.send("fine")
+        assert await ws.recv() == "fine"
+
+
+def reset(peer: Peer) -> None:
+    """Have TCP reset the connection."""
+    sock = peer.writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.writer.transport.abort()
+
+
+async def alone(server: Server, number: int = 1) -> None:
+    """Wait until the server has that many connections, and no handshakes."""
+    async with asyncio.timeout(10):
+        while len(server.connections) != number or server._handshakes:
+            await asyncio.sleep(0.001)
+
+
+def conversation(role: str) -> bytes:
+    """Return what a peer says of one that has `role`."""
+    peer = Peer(None, None, "client" if role == "server" else "server")  # type: ignore[arg-type]
+    return b"".join(
+        (
+            peer.frame(TEXT, "größer".encode()),
+            peer.frame(PING, b"ping"),
+            peer.frame(BINARY, b"first ", fin=False),
+            peer.frame(PING),
+            peer.frame(CONT, b"second" * 30),
+            peer.frame(CLOSE, close_payload(4000, b"done")),
+        )
+    )
+
+
+@roles
+async def test_r2_recv_that_times_out_again_and_again_loses_nothing_of_a_slow_message(role: str) -> None:
+    async with listen(echo) as server, good_peer(server), facing_raw(role) as (ws, peer):
+
+        async def dribble() -> None:
+            for byte in conversation(role):
+                peer.send(bytes([byte]))
+                await asyncio.sleep(0.001)
+
+        async def receive() -> None:
+            while True:
+                with contextlib.suppress(TimeoutError):
+                    got.append(await asyncio.wait_for(ws.recv(), 0.0005))
+
+        got: list[Any] = []
+        dribbling = asyncio.create_task(dribble())
+        with pytest.raises(ConnectionClosedError, match="4000"):
+            await receive()
+        await dribbling
+        assert got == ["größer", b"first " + b"second" * 30]
+
+
+async def test_r5_shutdown_among_bad_peers_takes_one_timeout() -> None:
+    timeout = 0.5
+    async with contextlib.AsyncExitStack() as stack:
+        server = await stack.enter_async_context(listen(echo, close_timeout=timeout))
+        good = await stack.enter_async_context(connect(uri(server)))
+        half = await stack.enter_async_context(raw_client(server, None))
+        half.send(REQUEST[:50])
+        bad = [await stack.enter_async_context(raw_client(server)) for _ in range(4)]
+        for peer, data in zip(bad, (b"", b"\x82", frame(BINARY, bytes(900_000), key=bytes(4)), b"\xff"), strict=True):
+            peer.writer.transport.pause_reading()
+            peer.send(data)
+        await asyncio.sleep(0.05)
+        start = asyncio.get_running_loop().time()
+        server.close()
+        await server.wait_closed()
+        assert asyncio.get_running_loop().time() - start < 3 * timeout  # not one after the other
+        await good.wait_closed()
+        assert good.close_code == 1001
+
+
+async def test_r9_client_that_resets_at_any_point_of_a_conversation() -> None:
+    data = REQUEST + conversation("server")
+    async with listen(echo) as server, good_peer(server):
+        for end, waits in itertools.product(range(0, len(data) + 1, 11), (False, True)):
+            async with raw_client(server, None) as peer:
+                peer.send(data[:end])
+                await asyncio.sleep(0.001 if waits else 0)
+                reset(peer)
+        await alone(server)
+
+
+async def test_r9_server_that_resets_at_any_point_of_a_conversation() -> None:
+    ends = list(range(0, 300, 11))
+
+    async def play(peer: Peer) -> None:
+        peer.send((response_to(await peer.head()) + conversation("client"))[: ends.pop()])
+        await asyncio.sleep(0)
+        reset(peer)
+
+    async with listen(echo) as server, good_peer(server), raw_server(play) as raw:
+        while ends:
+            try:
+                ws = await connect(uri(raw))
+            except (OSError, HandshakeError):
+                continue
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    await ws.recv()
+            await ws.wait_closed()
+            assert ws.close_code in (1006, 4000)
+
+
+@roles
+async def test_r10_byte_by_byte(role: str) -> None:
+    heard: list[tuple[int, bytes]] = []
+
+    async def speak(peer: Peer, data: bytes) -> None:
+        for byte in data:
+            peer.send(bytes([byte]))
+            await asyncio.sleep(0)
+        while not heard or heard[-1][0] != CLOSE:
+            heard.append(await peer.next_frame())
+
+    async def play(peer: Peer) -> None:
+        await speak(peer, response_to(await peer.head()) + conversation("client"))
+
+    async with listen(echo) as server, good_peer(server):
+        if role == "server":
+            async with raw_client(server) as peer:
+                await speak(peer, conversation("server"))
+        else:
+            async with raw_server(play) as raw, connect(uri(raw)) as ws:
+                with pytest.raises(ConnectionClosedError, match="4000"):
+                    await echo(ws)
+    *answers, close = heard
+    echoes = [(TEXT, "größer".encode()), (BINARY, b"first " + b"second" * 30)]
+    assert sorted(answers) == sorted([*echoes, (PONG, b"ping"), (PONG, b"")])
+    assert close == (CLOSE, close_payload(4000, b"done"))
+
+
+@roles
+async def test_r11_reset_while_we_send_is_told_to_everybody_and_once(role: str) -> None:
+    ended: list[WebSocket] = []
+    async with (
+        listen(echo) as server,
+        good_peer(server),
+        facing_raw(role, on_close=ended.append, compression=None) as (ws, peer),
+    ):
+        stop_reading(ws, peer)
+        senders = [asyncio.create_task(ws.send(bytes(1_000_000))) for _ in range(5)]
+        closing = asyncio.create_task(ws.wait_closed())
+        await asyncio.sleep(0.01)
+        assert not any(sender.done() for sender in senders)
+        reset(peer)
+        results = await asyncio.gather(*senders, return_exceptions=True)
+        assert [type(result) for result in results] == [ConnectionClosedError] * 5
+        await closing
+        assert ended == [ws]
+        assert ws.close_code == 1006
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="open files are counted as Linux has them")
+async def test_r12_bad_peers_leave_no_socket_task_or_logger() -> None:
+    def count() -> tuple[int, int, int]:
+        return len(os.listdir("/proc/self/fd")), len(asyncio.all_tasks()), len(logging.Logger.manager.loggerDict)
+
+    options: dict[str, Any] = {"open_timeout": 0.05, "close_timeout": 0.05, "ping_interval": 0.05, "ping_timeout": 0.05}
+    async with listen(echo, **options) as server, good_peer(server):
+        before = count()
+        async with contextlib.AsyncExitStack() as stack:
+            for request in (REQUEST[:30], REQUEST):
+                for data in (b"", b"\x81", b"\xff", frame(CLOSE, close_payload(1000), key=bytes(4))):
+                    peer = await stack.enter_async_context(raw_client(server, None))
+                    peer.send(request, data)
+            await alone(server)  # though the peers are all there
+        await asyncio.sleep(0.01)
+        assert count() == before
+
+
+async def test_r12_connect_cancelled_where_the_loop_closes_the_transport_and_tells_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As uvloop does where the response is there in the tick of `connection_made`, and the time is over in the next."""
+    loop = asyncio.get_running_loop()
+    create = loop.create_connection
+    connections: list[WebSocket] = []
+    ended: list[WebSocket] = []
+
+    async def cancelled(*args: Any, **kwargs: Any) -> None:
+        transport, connecting = await create(*args, **kwargs)
+        connections.append(await connecting.opened)
+        transport.set_protocol(asyncio.Protocol())
+        transport.abort()
+        raise asyncio.CancelledError
+
+    async with listen(echo) as server:
+        with monkeypatch.context() as patch:
+            # uvloop's own can't be replaced.
+            patch.setattr(asyncio, "get_running_loop", lambda: Lent(loop, cancelled))
+            with pytest.raises(asyncio.CancelledError):
+                await connect(uri(server), on_close=ended.append)
+        assert ended == connections
+        assert connections[0].transport is None
+        assert connections[0]._round is None
+
+
+class Lent:
+    """An event loop whose `create_connection` is another one."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, create_connection: Any) -> None:
+        self._loop = loop
+        self.create_connection = create_connection
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password(status: int) -> None:
+    heads: list[bytes] = []
+
+    async def elsewhere(peer: Peer) -> None:
+        heads.append(await peer.head())
+
+    async def play(peer: Peer) -> None:
+        await peer.head()
+        place = uri(other, scheme="http").encode()
+        peer.send(b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, place))
+
+    async with raw_server(elsewhere) as other, raw_server(play) as raw:
+        with pytest.raises(BadStatus) as caught:
+            await connect(uri(raw).replace("//", "//user:secret@"))
+        assert caught.value.status == status
+        await asyncio.sleep(0.01)
+        assert heads == []
