@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import fuzz_deflate
 import fuzz_handshake
+import fuzz_openings
 import fuzz_peers
 import fuzz_targets
 
 TARGETS = {
     target.__name__: target
-    for module in (fuzz_targets, fuzz_deflate, fuzz_handshake, fuzz_peers)
+    for module in (fuzz_targets, fuzz_deflate, fuzz_handshake, fuzz_openings, fuzz_peers)
     for target in module.TARGETS
 }

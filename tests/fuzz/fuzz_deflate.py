@@ -1,4 +1,4 @@
-"""Targets for permessage-deflate: hostile streams inflated, and two connections that talk, with plain zlib between them.
+"""Targets for permessage-deflate: hostile streams inflated, and two connections that talk, with zlib between them.
 
 What comes out is compared with what went in, on each implementation, and then with the other implementations.
 """
@@ -15,22 +15,19 @@ from fuzz_input import CLOSE_CODES, cut, some_bytes, some_key, some_message, som
 from fuzz_targets import Difference, Observe, known_keys, outcome, some_limits
 from helpers import BINARY, CONT, PING, TEXT, frame
 from implementations import Implementation
+from plain_reader import TAIL, PlainReader
 
 from wscodec import (
     AgreedDeflate,
-    Close,
     Connection,
     DeflateParameters,
     InflatingDecoder,
     PerMessageDeflate,
-    Ping,
-    Pong,
     PreparedMessage,
     ProtocolError,
     Role,
 )
 
-TAIL = b"\x00\x00\xff\xff"
 BOMB = 1 << 20
 # What inflating may take beyond the message itself: a window, a step, a piece, the compressed bytes.
 MARGIN = 1 << 20
@@ -240,55 +237,6 @@ def _demand_same(expected: list[Any], got: list[Any]) -> None:
         )
 
 
-class PlainInflater:
-    """Reads what a sender of ours has written, by nothing but a plain parser and zlib: the oracle."""
-
-    def __init__(self, bits: int, fresh: bool) -> None:
-        self._bits, self._fresh = bits, fresh
-        self._stream: Any = None
-        self._opcode, self._payload, self._deflated = 0, b"", False
-        self.events: list[Any] = []
-
-    def feed(self, wire: bytes) -> None:
-        """Take whole frames."""
-        position = 0
-        while position < len(wire):
-            first, second = wire[position], wire[position + 1]
-            position += 2
-            length = second & 127
-            if length > 125:
-                size = 2 if length == 126 else 8
-                length = int.from_bytes(wire[position : position + size])
-                position += size
-            key = wire[position : position + 4] if second & 128 else b""
-            position += len(key)
-            payload = wire[position : position + length]
-            if key:
-                keys = (key * (length // 4 + 1))[:length]
-                payload = (int.from_bytes(payload) ^ int.from_bytes(keys)).to_bytes(length)
-            position += length
-            self._frame(first, payload)
-
-    def _frame(self, first: int, payload: bytes) -> None:
-        opcode = first & 15
-        if opcode >= 8:
-            code = int.from_bytes(payload[:2]) if payload else 1005
-            kinds = {9: Ping(payload), 10: Pong(payload), 8: Close(code, payload[2:].decode(errors="replace"))}
-            self.events.append(kinds[opcode])
-            return
-        if opcode:
-            self._opcode, self._payload, self._deflated = opcode, b"", bool(first & 0x40)
-        self._payload += payload
-        if first & 0x80:
-            data = self._inflate(self._payload) if self._deflated else self._payload
-            self.events.append(data.decode() if self._opcode == TEXT else data)
-
-    def _inflate(self, payload: bytes) -> bytes:
-        if self._stream is None or self._fresh:
-            self._stream = zlib.decompressobj(-self._bits)
-        return bytes(self._stream.decompress(payload + TAIL))
-
-
 class Side:
     """A connection of ours, what the application sent on it, and the oracle that reads along."""
 
@@ -298,7 +246,7 @@ class Side:
         bits = parameters.server_max_window_bits if server else parameters.client_max_window_bits
         fresh = parameters.server_no_context_takeover if server else parameters.client_no_context_takeover
         self.ours = Connection(role, max_size=None, compression=agreed)
-        self.oracle = PlainInflater(bits, fresh)
+        self.oracle = PlainReader(bits, fresh)
         self.sent: list[Any] = []
         self.received: list[Any] = []
         self.fragments: list[Any] = []

@@ -59,6 +59,40 @@ KNOWN: tuple[Known, ...] = (
     # It does not know all codes that are registered.
     Known("wsproto", _REASON, "CLOSE with unknown reserved code", "RFC 6455 §7.4.2, §11.7", "it does not know 1014"),
     Known("wsproto", "", "CLOSE with unknown reserved code", "RFC 6455 §7.4.2, §11.7", "it does not know 1014"),
+    # Requests that it accepts.
+    Known("websockets", "the Host header names no host", "", "RFC 9110 §7.2, RFC 9112 §3.2", "any Host"),
+    Known("websockets", "malformed request: (Missing|Found).* Host: .*", "", "RFC 9112 §3.2", "no Host, or several"),
+    Known("websockets", "the request's target .*", "", "RFC 6455 §4.2.1 (1), §3", "any target"),
+    Known("websockets", "Sec-WebSocket-Protocol names .* twice", "", "RFC 6455 §4.1 (10)", "one name twice"),
+    Known("wsproto", "the Host header names no host", "", "RFC 9110 §7.2, RFC 9112 §3.2", "any Host"),
+    Known("wsproto", "the request's target .*", "", "RFC 6455 §4.2.1 (1), §3", "any target"),
+    Known(
+        "wsproto", "a WebSocket handshake has no body", "", "RFC 6455 §4.2.1, RFC 9110 §8.6", "a request with a body"
+    ),
+    Known("wsproto", "a WebSocket handshake needs HTTP/1.1", "", "RFC 6455 §4.2.1 (1)", "HTTP/1.0"),
+    Known("wsproto", "Sec-WebSocket-Key is not .*", "", "RFC 6455 §4.2.1 (5)", "any key"),
+    Known("wsproto", "a WebSocket handshake has one Sec-WebSocket-Key", "", "RFC 6455 §4.1 (7), §11.3.1", "two keys"),
+    Known("wsproto", "Connection is not a list of tokens", "", "RFC 9110 §7.6.1", "what is no list of tokens"),
+    Known("wsproto", "Sec-WebSocket-Version must be 13", "", "RFC 6455 §4.2.1 (6)", "several versions"),
+    Known("wsproto", "Sec-WebSocket-Protocol .*", "", "RFC 6455 §4.1 (10), §11.3.4", "what is no list of tokens"),
+    Known("wsproto", "a request has one Origin header at most", "", "RFC 6454 §7.3", "several origins"),
+    Known("wsproto", "a line of the head .*", "", "RFC 9112 §2.2, §5.2", "bytes that are in no head"),
+    Known("wsproto", "a line of more than 8192 bytes", "", "RFC 6585 §5", "longer lines"),
+    # Requests that it refuses.
+    Known("websockets", "", "InvalidUpgrade: .*", "RFC 6455 §4.2.1 (3), RFC 9110 §7.8", "a list of protocols"),
+    Known("websockets", "", "InvalidMessage: .*unsupported request body.", "RFC 9110 §8.6", "a Content-Length of 0"),
+    Known(
+        "wsproto",
+        "",
+        "RemoteProtocolError: Missing header, .*",
+        "RFC 9110 §5.3, §7.8",
+        "the last line of a name counts",
+    ),
+    Known("wsproto", "", "UnicodeDecodeError: .*", "RFC 9110 §5.5", "bytes above ASCII, with the wrong error"),
+    # Responses that it accepts, and refuses.
+    Known("websockets", "a 101 response has no body", "", "RFC 9110 §6.4.1, RFC 9112 §6.3", "a body"),
+    Known("websockets", "malformed response: .*(Content-Length|Transfer-Encoding).*", "", "RFC 9112 §6.3", "a body"),
+    Known("websockets", "", "InvalidStatus: .* HTTP 103", "RFC 9110 §15.2", "interim responses"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from fuzz_deflate import PlainInflater
+from plain_reader import PlainReader
 from websockets.extensions.permessage_deflate import PerMessageDeflate as WebsocketsDeflate
 from websockets.frames import Opcode
 from websockets.protocol import CLIENT, OPEN, SERVER, Protocol
@@ -39,7 +39,7 @@ class Ours:
 
     def __init__(self, role: Role, max_size: int | None, agreed: AgreedDeflate | None) -> None:
         self.connection = Connection(role, max_size=max_size, max_fragments=None, compression=agreed)
-        self._reader = PlainInflater(15, False)
+        self._reader = PlainReader(15, False)
         self.seen = Seen()
 
     def receive(self, chunk: bytes) -> None:
@@ -82,7 +82,7 @@ class Websockets:
             bits = parameters.client_max_window_bits, parameters.server_max_window_bits
             step = 1 if server else -1
             self.protocol.extensions = [WebsocketsDeflate(*theirs[::step], *bits[::step])]
-        self._reader = PlainInflater(15, False)
+        self._reader = PlainReader(15, False)
         self._text, self._payload = False, b""
         self.seen = Seen()
 
@@ -159,7 +159,7 @@ class Wsproto:
             extensions.append(deflate)
         kind = ConnectionType.SERVER if role is Role.SERVER else ConnectionType.CLIENT
         self.connection = WsprotoConnection(kind, extensions)
-        self._reader = PlainInflater(15, False)
+        self._reader = PlainReader(15, False)
         self._parts: list[Any] = []
         self._out = b""
         self.seen = Seen()

@@ -1,8 +1,8 @@
 """Runs the targets on random input, and compares the compiled modules, on every kernel, with their pure twins.
 
 `make fuzz` runs it. Where atheris is installed, it chooses the input of each target by what the one before has reached
-(guided.py). A case can be had again by what the report begins with: `python tests/fuzz/run.py --target T --seed S --case N`
-or `... --target T --input HEX`.
+(guided.py). A case can be had again by what the report begins with:
+`python tests/fuzz/run.py --target T --seed S --case N` or `... --target T --input HEX`.
 """
 
 from __future__ import annotations
