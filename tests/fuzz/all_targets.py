@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fuzz_channel
 import fuzz_deflate
 import fuzz_handshake
 import fuzz_openings
@@ -10,6 +11,6 @@ import fuzz_targets
 
 TARGETS = {
     target.__name__: target
-    for module in (fuzz_targets, fuzz_deflate, fuzz_handshake, fuzz_openings, fuzz_peers)
+    for module in (fuzz_targets, fuzz_channel, fuzz_deflate, fuzz_handshake, fuzz_openings, fuzz_peers)
     for target in module.TARGETS
 }

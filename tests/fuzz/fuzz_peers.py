@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from random import Random
 from typing import Any
 
@@ -13,7 +13,7 @@ from implementations import Implementation
 from known_differences import KNOWN
 from other_codecs import PEERS, Ours, Seen
 
-from wscodec import AgreedDeflate, Close, PerMessageDeflate, Ping, Pong, Role, parse_header
+from wscodec import AgreedDeflate, Close, Header, PerMessageDeflate, Ping, Pong, Role, parse_header
 
 CODES = (1000, 1001, 1003, 1011, 3000, 4999)
 
@@ -41,12 +41,21 @@ def _wire(rng: Random, role: Role, agreed: AgreedDeflate | None) -> tuple[bytes,
 
 def _has_rsv1(wire: bytes) -> bool:
     """Whether random bytes would be taken for a compressed message somewhere in a stream."""
-    position = 0
-    while (header := parse_header(wire, position)) is not None:
-        if header.rsv1:
-            return True
-        position += header.size + header.length
-    return False
+    return any(header.rsv1 for header, _ in _headers(wire))
+
+
+def _is_torn(wire: bytes) -> bool:
+    """Whether the last frame of a stream is not whole."""
+    ends = [0, *(end for _, end in _headers(wire))]
+    return ends[-1] != len(wire)
+
+
+def _headers(wire: bytes) -> Iterator[tuple[Header, int]]:
+    """Yield the headers of a stream, and where their frames end."""
+    end = 0
+    while (header := parse_header(wire, end)) is not None:
+        end += header.size + header.length
+        yield header, end
 
 
 def reading(peer: str, rng: Random) -> Observe:
@@ -55,7 +64,7 @@ def reading(peer: str, rng: Random) -> Observe:
     kind = PEERS[peer]
     max_size = rng.choice((None, None, 125, 126, 2000)) if kind.limits else None
     wire, judged = _wire(rng, role, agreement())
-    chunks = cut(rng, wire)
+    chunks, torn = cut(rng, wire), _is_torn(wire)
 
     def observe(_: Implementation) -> Any:
         ours, theirs = Ours(role, max_size, agreement()), kind(role, max_size, agreement())
@@ -65,7 +74,7 @@ def reading(peer: str, rng: Random) -> Observe:
         if judged is not None:
             _demand_prefix(ours.seen, theirs.seen, judged)
         elif not _same(ours.seen, theirs.seen) and not any(
-            known.explains(peer, ours.seen, theirs.seen) for known in KNOWN
+            known.explains(peer, ours.seen, theirs.seen, torn) for known in KNOWN
         ):
             raise Difference(f"\nours   {_end_of(ours.seen)}\ntheirs {_end_of(theirs.seen)}")
         return ours.seen

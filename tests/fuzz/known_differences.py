@@ -20,6 +20,7 @@ class Known(NamedTuple):
         ours, theirs: why the stream is refused, as regular expressions; "" where it is not.
         section: what decides.
         says: who does what.
+        torn: whether it holds only where the last frame of the stream is not whole.
     """
 
     peer: str
@@ -27,11 +28,13 @@ class Known(NamedTuple):
     theirs: str
     section: str
     says: str
+    torn: bool = False
 
-    def explains(self, peer: str, ours: Seen, theirs: Seen) -> bool:
+    def explains(self, peer: str, ours: Seen, theirs: Seen, torn: bool = False) -> bool:
         """Whether two observations differ by this alone."""
         return (
             peer == self.peer
+            and self.torn <= torn
             and re.fullmatch(self.ours, ours.why) is not None
             and re.fullmatch(self.theirs, theirs.why) is not None
             and all(a == b for a, b in zip(ours.events, theirs.events, strict=False))
@@ -51,6 +54,8 @@ KNOWN: tuple[Known, ...] = (
         "websockets", "the top bit of a 64-bit length is set", ".*", "RFC 6455 §5.2", "it waits, or calls it too big"
     ),
     # Both refuse, and the RFC leaves open when.
+    Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", torn=True),
+    Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", torn=True),
     Known("websockets", _TEXT, ".*", "RFC 6455 §8.1", "we refuse bytes as they come, it whole frames"),
     # A frame that breaks two rules: the RFC has no order of them.
     Known("websockets", _HEADER, "frame with .* exceeds limit .*", "RFC 6455 §10.4", "it judges sizes before opcodes"),
