@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,13 +45,15 @@ def corpus(target: str) -> list[Case]:
 
 
 def observe_all(implementation: Implementation, cases: Iterable[Observe]) -> Iterator[Any]:
-    """Yield what comes of each case on one implementation."""
+    """Yield what comes of each case on one implementation; an error that no target expects is a Difference, too."""
     with using(implementation):
         for case in cases:
             try:
                 yield case(implementation)
             except Difference as difference:
                 yield difference
+            except Exception:
+                yield Difference(traceback.format_exc()[-SHOWN:])
 
 
 def compare(cases: Sequence[Case], implementations: Sequence[Implementation] = IMPLEMENTATIONS) -> None:

@@ -293,20 +293,20 @@ class Side:
         self.ours.close(code, reason)
 
 
-def _some_action(rng: Random, prepared: list[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+def _some_action(rng: Random, talk: Talk, prepared: int) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     kind = rng.randrange(10)
     if kind < 3:
-        return "send", (_talk(rng),), {"compress": rng.random() < 0.8}
+        return "send", (talk.message(),), {"compress": rng.random() < 0.8}
     if kind == 3:
-        return "send_many", ([_talk(rng) for _ in range(rng.randrange(4))],), {}
+        return "send_many", ([talk.message() for _ in range(rng.randrange(4))],), {}
     if kind == 4:
-        return "send_fragment", (_talk(rng),), {"fin": rng.random() < 0.6, "compress": rng.random() < 0.8}
+        return "send_fragment", (talk.message(),), {"fin": rng.random() < 0.6, "compress": rng.random() < 0.8}
     if kind == 5:
-        return "prepared", (rng.randrange(len(prepared)),), {}
+        return "prepared", (rng.randrange(prepared),), {}
     if kind == 6:
         return "ping", (some_bytes(rng, rng.choice((0, 5, 125))),), {}
     if kind == 7:
-        return "begin", (_talk(rng),), {}
+        return "begin", (talk.message(),), {}
     if kind == 8:
         return rng.choice(("run", "end")), (), {}
     if rng.random() < 0.2:
@@ -314,19 +314,30 @@ def _some_action(rng: Random, prepared: list[tuple[Any, ...]]) -> tuple[str, tup
     return "deliver", (rng.random() < 0.5,), {}
 
 
-def _talk(rng: Random) -> Any:
-    """Return a message; often one that says again what was said before, so that it refers to that."""
-    if rng.random() < 0.4:
-        return rng.choice(("the same text, said again and again. ", "abc")) * rng.choice((1, 4, 40))
-    return some_message(rng) if rng.random() < 0.9 else bytes(some_size(rng) * 20)
+class Talk:
+    """Messages that often say again what was said before, so that they refer to it."""
+
+    def __init__(self, rng: Random) -> None:
+        self._rng = rng
+        self._said: list[Any] = ["the same text, said again and again. ", "abc" * 40]
+
+    def message(self) -> Any:
+        """Return the next message."""
+        rng = self._rng
+        if rng.random() < 0.5:
+            return rng.choice(self._said) * rng.choice((1, 1, 1, 4))
+        message = some_message(rng) if rng.random() < 0.9 else bytes(some_size(rng) * 20)
+        self._said.append(message)
+        return message
 
 
 def talking(rng: Random) -> Observe:
     """Two connections that agreed on compression do anything; what comes out is what went in, by plain zlib too."""
     parameters = some_parameters(rng)
     wanted = [some_deflate(rng) for _ in range(2)]
-    prepared = [(_talk(rng), rng.random() < 0.8) for _ in range(2)]
-    plan = [(rng.randrange(2), *_some_action(rng, prepared)) for _ in range(rng.randrange(1, 25))]
+    talk = Talk(rng)
+    prepared = [(talk.message(), rng.random() < 0.8) for _ in range(2)]
+    plan = [(rng.randrange(2), *_some_action(rng, talk, len(prepared))) for _ in range(rng.randrange(1, 25))]
     seed = rng.getrandbits(32)
 
     def observe(_: Implementation) -> Any:

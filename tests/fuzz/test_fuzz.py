@@ -115,8 +115,8 @@ def test_a_difference_between_the_copies_is_found(
     [
         ("compression", "Deflater", "forget", "talking"),
         ("compression", "Deflater", "_unsay", "talking"),
-        ("control", "", "check_close_payload", "websockets_reading"),
-        ("control", "", "check_close_payload", "wsproto_reading"),
+        ("messages", "", "check_close_payload", "websockets_reading"),
+        ("messages", "", "check_close_payload", "wsproto_reading"),
     ],
 )
 def test_a_fault_of_both_copies_is_found(
