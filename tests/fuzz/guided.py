@@ -1,6 +1,6 @@
 """Runs one target under atheris, which mutates its input by what the Python code has reached (Linux).
 
-What it learns stays in build/fuzz; `--keep N` writes the smallest inputs that reach all of it, N at most, to corpus/.
+What it learns stays in build/fuzz; `--keep N` writes some small inputs of it, N at most, to corpus/.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from implementations import COMPILED, PURE
 
 LEARNT = Path(__file__).parents[2] / "build" / "fuzz"
 LONGEST = 4096  # bytes of an input
-KEPT = 400  # bytes of one that is kept in the tree
+KEPT = 200  # bytes of one that is kept in the tree
 
 
 def folder_of(target: str) -> Path:
@@ -40,9 +40,10 @@ def folder_of(target: str) -> Path:
 
 
 def keep(target: str, folder: Path, most: int) -> None:
-    """Write the smallest inputs of a folder to the tree."""
+    """Write small inputs of a folder to the tree, of all sizes alike; each was new in something when it was found."""
     inputs = sorted({path.read_bytes() for path in folder.iterdir()}, key=lambda data: (len(data), data))
-    lines = [data.hex() for data in inputs if 0 < len(data) <= KEPT][:most]
+    lines = [data.hex() for data in inputs if 0 < len(data) <= KEPT]
+    lines = lines[:: max(1, len(lines) // most)][:most]
     CORPUS.mkdir(exist_ok=True)
     (CORPUS / f"{target}.txt").write_text("".join(f"{line}\n" for line in lines), "ascii")
 

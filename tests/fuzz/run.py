@@ -45,7 +45,8 @@ def guide(target: str, seconds: float) -> int:
     ]
     if result.returncode or not counts:
         text = result.stdout + result.stderr
-        raise Difference(text[max(0, text.find(f"--target {target}")) :][:6000])
+        start = text.find(f"--target {target}")
+        raise Difference(text[start:].split("\nINFO:")[0] if start >= 0 else text[-3000:])
     return int(counts[0])
 
 
@@ -65,17 +66,26 @@ def main() -> int:
     guided = not args.random and importlib.util.find_spec("atheris") is not None
     names = ", ".join(implementation.name for implementation in IMPLEMENTATIONS)
     print(f"seed {args.seed}, on {names}{', guided by atheris' if guided else ''}", flush=True)
-    try:
-        if args.case is not None or args.input is not None:
-            compare([Case(args.target, args.seed, args.case or 0, args.input)])
-            print("1 case, no difference")
-            return 0
-        for target in [args.target] if args.target else TARGETS:
+    if args.case is not None or args.input is not None:
+        return _one(Case(args.target, args.seed, args.case or 0, args.input))
+    failed = 0
+    for target in [args.target] if args.target else TARGETS:
+        try:
             done = guide(target, args.seconds) if guided else run(target, args.seed, args.seconds)
             print(f"{target:20} {done:9} cases, no difference", flush=True)
+        except Difference as difference:
+            print(difference, flush=True)
+            failed = 1
+    return failed
+
+
+def _one(case: Case) -> int:
+    try:
+        compare([case])
     except Difference as difference:
         print(difference)
         return 1
+    print("1 case, no difference")
     return 0
 
 
