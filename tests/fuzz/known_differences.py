@@ -53,6 +53,8 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "websockets", "the top bit of a 64-bit length is set", ".*", "RFC 6455 §5.2", "it waits, or calls it too big"
     ),
+    # It refuses what the RFC allows.
+    Known("websockets", "", "incomplete fragmented message", "RFC 6455 §5.4, §5.5.1", "a Close within a message"),
     # Both refuse, and the RFC leaves open when.
     Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", torn=True),
     Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", torn=True),
