@@ -10,6 +10,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
+from random import Random
 
 import atheris
 
@@ -30,11 +31,12 @@ KEPT = 200  # bytes of one that is kept in the tree
 
 
 def folder_of(target: str) -> Path:
-    """Return the folder of what was learnt, with what is kept in the tree."""
+    """Return the folder of what was learnt, with what is kept in the tree, and random bytes to begin with."""
     folder = LEARNT / target
     folder.mkdir(parents=True, exist_ok=True)
-    for case in corpus(target):
-        data = case.data or b""
+    rng = Random(target)
+    beginnings = [rng.randbytes(64 << number % 5) for number in range(20)]
+    for data in (*beginnings, *(case.data or b"" for case in corpus(target))):
         (folder / hashlib.sha1(data).hexdigest()).write_bytes(data)
     return folder
 
@@ -65,7 +67,7 @@ def main() -> None:
         kernel = COMPILED[-(len(data) % 2)]
         compare([Case(args.target, data=data)], (PURE, kernel))
 
-    options = [f"-max_total_time={args.seconds}", f"-max_len={LONGEST}", "-len_control=20", "-timeout=60"]
+    options = [f"-max_total_time={args.seconds}", f"-max_len={LONGEST}", "-len_control=0", "-timeout=60"]
     options += ["-print_final_stats=1", f"-artifact_prefix={LEARNT}{os.sep}"]
     atheris.Setup([sys.argv[0], *options, str(folder)], one)
     atheris.Fuzz()
