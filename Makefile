@@ -30,7 +30,7 @@ has_modules = $(PY) -c "import wscodec._frames, wscodec._mask, wscodec._payload,
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all test-kernels test-cross conformance conformance-quick lint format bench bench-echo bench-kernels soak chaos fuzz fuzz-kernels sanitize docs dist clean
+.PHONY: help demo test test-all test-kernels test-cross conformance conformance-quick lint format bench bench-echo bench-kernels soak chaos fuzz fuzz-kernels valgrind sanitize docs dist clean
 
 help: ## list the targets
 	@echo "Targets:"
@@ -96,6 +96,15 @@ $(KERNEL_TESTS)/driver-sanitized: $(KERNEL_FILES)
 	@echo "==> building the tests of the kernels with sanitizers"
 	@$${CC:-cc} -O1 -g -std=c11 -fsanitize=address,undefined -fno-sanitize-recover=all -I$(KERNELS) $(KERNEL_SOURCES) -o $@
 
+$(KERNEL_TESTS)/driver-valgrind: $(KERNEL_FILES)
+	@mkdir -p $(@D)
+	@$${CC:-cc} -O1 -g -std=c11 -I$(KERNELS) $(KERNEL_SOURCES) -o $@
+
+# Valgrind has no AVX-512, and says so to the CPU detection. It takes some forty times as long.
+valgrind: $(KERNEL_TESTS)/driver-valgrind ## test the C kernels under valgrind, where there is one (ARGS="avx2 --quick")
+	@if ! command -v valgrind >/dev/null; then echo "==> no valgrind here: skipped"; exit 0; fi; \
+	valgrind --quiet --error-exitcode=3 --leak-check=full $< $(or $(ARGS),--quick)
+
 test-cross: ## test the C kernels for other CPUs and architectures in an emulator, as far as there are compilers and qemu
 	@sh tests/kernels/cross.sh $(KERNELS) $(KERNEL_TESTS)
 
@@ -149,7 +158,14 @@ bench-kernels: $(DEV) ## measure the C kernels alone, without Python, beside mem
 	@texts=$$($(PY) -m bench.kernels.texts $(BENCHED)) && $(BENCHED)/kernels $$texts && \
 		if command -v node >/dev/null; then node bench/kernels/simdutf.js $$texts; fi
 
-fuzz: $(DEV) $(COMPILED) ## compare the compiled modules with their pure twins on random input for SECONDS=20
+# What lets the code under test choose the input of the next case; without it, the input is random.
+FUZZER := $(VENV)/.fuzzer
+$(FUZZER): $(DEV)
+	@echo "==> installing atheris"
+	@$(PIP) --quiet --only-binary :all: "atheris>=3" || echo "==> not installed: the input is random"
+	@touch $@
+
+fuzz: $(FUZZER) $(COMPILED) ## compare twins, other libraries and ourselves on hostile input, each target for SECONDS=20
 	@$(PY) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
 # libFuzzer stops at the first difference and leaves the input in build/kernels.

@@ -1,102 +1,91 @@
-"""Compares the compiled modules, on every kernel, with their pure twins on random input. `make fuzz` runs it.
+"""Runs the targets on random input, and compares the compiled modules, on every kernel, with their pure twins.
 
-Every case has a number, and with the seed that is printed first it can be had again:
-`python tests/fuzz/run.py --seed S --case N`.
+`make fuzz` runs it. Where atheris is installed, it chooses the input of each target by what the one before has reached
+(guided.py). A case can be had again by what the report begins with:
+`python tests/fuzz/run.py --target T --seed S --case N` or `... --target T --input HEX`.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from random import Random, SystemRandom
-from typing import Any
+from random import SystemRandom
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from fuzz_targets import TARGETS, Difference, Observe
-from implementations import COMPILED, IMPLEMENTATIONS, Implementation, using
+from all_targets import TARGETS
+from cases import Case, compare, corpus
+from fuzz_targets import Difference
+from implementations import COMPILED, IMPLEMENTATIONS
 
-BATCH = 200  # cases between two switches of the implementation
-SHOWN = 2000  # characters of an observation
-
-
-def draw(seed: int, number: int) -> Observe:
-    """Return case `number`."""
-    return TARGETS[number % len(TARGETS)](Random(f"{seed}:{number}"))
+BATCH = 100  # cases between two switches of the implementation
 
 
-def observe_all(implementation: Implementation, cases: Iterable[Observe]) -> Iterator[Any]:
-    """Yield what comes of each case on one implementation."""
-    with using(implementation):
-        for case in cases:
-            try:
-                yield case(implementation)
-            except Difference as difference:
-                yield difference
-
-
-def compare(seed: int, numbers: Sequence[int]) -> None:
-    """Run some cases on every implementation; raise a Difference for the first that does not agree."""
-    cases = [draw(seed, number) for number in numbers]
-    expected: list[Any] = []
-    for implementation in IMPLEMENTATIONS:
-        results = list(observe_all(implementation, cases))
-        for number, result in zip(numbers, results, strict=True):
-            if isinstance(result, Difference):
-                raise Difference(_report(seed, number, {implementation.name: result}))
-        expected = expected or results
-        for number, want, got in zip(numbers, expected, results, strict=True):
-            if want != got:
-                raise Difference(_report(seed, number, {"pure": want, implementation.name: got}))
-
-
-def _report(seed: int, number: int, results: dict[str, Any]) -> str:
-    lines = [f"{TARGETS[number % len(TARGETS)].__name__}: --seed {seed} --case {number}"]
-    for name, result in results.items():
-        text = str(result)
-        lines.append(f"{name}: {text[:SHOWN]}{' ...' if len(text) > SHOWN else ''}")
-    return "\n".join(lines)
-
-
-def run(seed: int, seconds: float) -> int:
-    """Compare until the time is over; return how many cases there were."""
-    start = said = time.monotonic()
+def run(target: str, seed: int, seconds: float) -> int:
+    """Compare what is kept of a target, and random cases until the time is over; return how many there were."""
+    start = time.monotonic()
+    compare(kept := corpus(target))
     done = 0
-    every = 1.0 if sys.stdout.isatty() else 10.0
-    while (now := time.monotonic()) - start < seconds:
-        compare(seed, range(done, done + BATCH))
+    while time.monotonic() - start < seconds:
+        compare([Case(target, seed, number) for number in range(done, done + BATCH)])
         done += BATCH
-        if now - said > every:
-            said = now
-            print(f"{now - start:5.0f} s, {done} cases", flush=True)
-    return done
+    return len(kept) + done
+
+
+def guide(target: str, seconds: float) -> int:
+    """Let atheris choose the cases; return how many there were."""
+    command = [sys.executable, str(Path(__file__).with_name("guided.py")), target, "--seconds", str(int(seconds))]
+    result = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    counts = [
+        line.split()[-1] for line in result.stderr.splitlines() if line.startswith("stat::number_of_executed_units")
+    ]
+    if result.returncode or not counts:
+        text = result.stdout + result.stderr
+        start = text.find(f"--target {target}")
+        raise Difference(text[start:].split("\nINFO:")[0] if start >= 0 else text[-3000:])
+    return int(counts[0])
 
 
 def main() -> int:
     """Read the command line and run; return 1 where something differs, 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--seconds", type=float, default=20, help="for each target")
+    parser.add_argument("--target", choices=TARGETS, metavar="NAME", help=f"one of {', '.join(TARGETS)}")
+    parser.add_argument("--random", action="store_true", help="don't use atheris")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))
     parser.add_argument("--case", type=int, metavar="N", help="run this one alone")
+    parser.add_argument("--input", type=bytes.fromhex, metavar="HEX", help="run this one alone")
     args = parser.parse_args()
     if not COMPILED:
         print("the compiled modules are not there: nothing to compare", file=sys.stderr)
         return 2
+    guided = not args.random and importlib.util.find_spec("atheris") is not None
     names = ", ".join(implementation.name for implementation in IMPLEMENTATIONS)
-    print(f"seed {args.seed}, on {names}", flush=True)
+    print(f"seed {args.seed}, on {names}{', guided by atheris' if guided else ''}", flush=True)
+    if args.case is not None or args.input is not None:
+        return _one(Case(args.target, args.seed, args.case or 0, args.input))
+    failed = 0
+    for target in [args.target] if args.target else TARGETS:
+        try:
+            done = guide(target, args.seconds) if guided else run(target, args.seed, args.seconds)
+            print(f"{target:20} {done:9} cases, no difference", flush=True)
+        except Difference as difference:
+            print(difference, flush=True)
+            failed = 1
+    return failed
+
+
+def _one(case: Case) -> int:
     try:
-        if args.case is not None:
-            compare(args.seed, [args.case])
-            done = 1
-        else:
-            done = run(args.seed, args.seconds)
+        compare([case])
     except Difference as difference:
         print(difference)
         return 1
-    print(f"{done} cases, no difference")
+    print("1 case, no difference")
     return 0
 
 
