@@ -14,7 +14,7 @@ from wscodec import Connection, Fragment, Role
 
 roles = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.value)
 
-HELD = 6000
+HELD = 5000
 MOST = 4096  # fragments, where nothing is said
 
 
@@ -55,8 +55,8 @@ MOST = 4096  # fragments, where nothing is said
     ),
 )
 def test_the_message_ends_at_a_limit(attack: Attack, role: Role) -> None:
-    check(attack, role)
-    check(attack, role, compression=deflate())
+    # Compressed or not, frames are counted in one place: one role of each is enough of what takes long.
+    check(attack, role, compression=deflate() if role is Role.SERVER else None)
 
 
 @tries("ws #2329", "CVE-2026-12151")
