@@ -202,6 +202,7 @@ class TestMessages:
         expect(page.locator("#ratio")).to_have_text(re.compile(r"^compressed \d\d+\.\d : 1$"))
         choose_close(page, "server", 1001, "")
         page.click("#reconnect")
+        expect(page.locator("#status")).to_have_text("Connected")
         page.set_input_files("#picker", {"name": "noise", "mimeType": "", "buffer": os.urandom(9000)})
         expect(page.locator("#ratio")).to_have_text("compressed 1.0 : 1")
 
