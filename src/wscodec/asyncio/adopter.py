@@ -13,7 +13,7 @@ from typing import Any
 from ..deflate import AgreedDeflate
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE
 from ._options import LoggerLike, Options, set_nodelay
-from .connection import ServerConnection
+from .connection import Registry, ServerConnection
 
 __all__ = ["Adopter"]
 
@@ -62,6 +62,7 @@ class Adopter:
         compression: AgreedDeflate | None = None,
         trailing: bytes = b"",
         write_paused: bool = False,
+        registry: Registry | None = None,
         prepare: Callable[[ServerConnection], object] | None = None,
     ) -> ServerConnection:
         """Take over a transport, to which the 101 response has been written.
@@ -72,6 +73,7 @@ class Adopter:
             subprotocol, compression: what the handshake agreed on.
             trailing: what the client has sent behind its request.
             write_paused: whether the protocol until now was told to pause writing.
+            registry: is told of the end by `registry.discard(ws)`, ahead of `on_close`.
             prepare: is called with the connection before anything else is.
 
         Returns:
@@ -82,6 +84,7 @@ class Adopter:
         set_nodelay(transport)
         ws = ServerConnection(transport, self._options, compression)
         ws._head = head
+        ws._registry = registry
         ws.subprotocol = subprotocol
         if prepare is not None:
             prepare(ws)

@@ -8,32 +8,27 @@ Floor 5.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import sys
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, cast
-from urllib.parse import unquote
-from weakref import WeakKeyDictionary
 
 from uvicorn.config import Config
 from uvicorn.logging import TRACE_LOG_LEVEL
-from uvicorn.protocols.utils import (
-    ClientDisconnected,
-    get_client_addr,
-    get_local_addr,
-    get_path_with_query_string,
-    get_remote_addr,
-    is_ssl,
-)
+from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string, get_remote_addr
 
-from wscodec import ConnectionClosed, HandshakeError, PerMessageDeflate, ServerHandshake
-from wscodec.asyncio import Adopter, Request, ServerConnection
+from wscodec import CloseCode, ConnectionClosed, HandshakeError, ServerHandshake
+from wscodec.asyncio import Headers, Request, ServerConnection
+
+from ._uvicorn import adopter_of, new_handshake, scope_of
 
 __all__ = ["WebSocketProtocol"]
 
 # What the client may send before the application has accepted: it should wait for that.
-_EARLY_LIMIT = 1 << 16
+_EARLY_SIZE = 1 << 16
+
+# How long a client has to answer the Close frame of a server that goes away, in seconds.
+_SHUTDOWN_TIMEOUT = 1
 
 Message = dict[str, Any]
 
@@ -44,6 +39,27 @@ class WebSocketProtocol(asyncio.Protocol):
     Until the application accepts, it is the protocol of the transport. From then on the connection itself is, and this
     object passes messages between that and the application.
     """
+
+    __slots__ = (
+        "_early",
+        "_ended",
+        "_handshake",
+        "_loop",
+        "_lost",
+        "_over",
+        "_refusal",
+        "_settled",
+        "_told",
+        "_write_paused",
+        "_ws",
+        "app",
+        "app_state",
+        "config",
+        "logger",
+        "scope",
+        "server_state",
+        "transport",
+    )
 
     def __init__(
         self,
@@ -61,23 +77,16 @@ class WebSocketProtocol(asyncio.Protocol):
         self.logger = logging.getLogger("uvicorn.error")
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self.scope: Message = {}
-        # Uvicorn has read the request, and judged its size.
-        self._handshake = ServerHandshake(
-            server_header=None,
-            compression=_deflate() if config.ws_per_message_deflate else None,
-            max_line_size=sys.maxsize,
-            max_head_size=sys.maxsize,
-            max_headers=sys.maxsize,
-        )
+        self._handshake: ServerHandshake | None = new_handshake(config)  # until the request is answered
         self._loop = _loop or asyncio.get_running_loop()
         self._ws: ServerConnection | None = None
         self._early = b""
         self._told = False  # the application, that there is a client
-        self._answered = False  # the request, in whatever way
+        self._over = False  # the application has said its last word
         self._ended: tuple[int, str] | None = None  # by us: the code and the reason
         self._lost = self._write_paused = False
-        self._refusal: tuple[int, list[tuple[str, str]], bytes] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._refusal: tuple[int, Headers, bytes] | None = None
+        self._settled: asyncio.Event | None = None
 
     # What Uvicorn and the event loop call.
 
@@ -89,20 +98,21 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Take the request, and keep what comes behind it until the application has accepted."""
-        if self._answered:
+        handshake = self._handshake
+        if handshake is None:
             return
-        if self._handshake.request is not None:
+        if handshake.request is not None:
             self._early += data
-            if len(self._early) > _EARLY_LIMIT:
+            if len(self._early) > _EARLY_SIZE:
                 self.transport.pause_reading()
             return
         try:
-            request = self._handshake.receive(data)
+            request = handshake.receive(data)
         except HandshakeError as error:
-            self._answer(error.response)
+            self._answer(error.status, error.response)
             return
         if request is not None:
-            self._begin(request)
+            self._begin(handshake, request)
 
     def pause_writing(self) -> None:
         """Remember it for the connection."""
@@ -117,17 +127,21 @@ class WebSocketProtocol(asyncio.Protocol):
         self._lost = True
         self.server_state.connections.discard(self)
         self._wake()
-        if self._ws is not None:
-            self.logger.info("connection closed")
         self._trace("WebSocket connection lost")
+
+    def discard(self, ws: ServerConnection) -> None:
+        """Do what `connection_lost` does: the connection calls this in its place once it has the transport."""
+        self.logger.info("connection closed")
+        self.connection_lost(None)
 
     def shutdown(self) -> None:
         """Close the connection, for the server goes away."""
         if self._ws is not None:
-            self._end(1012)
+            self._end(CloseCode.SERVICE_RESTART)
+            self._loop.call_later(_SHUTDOWN_TIMEOUT, self.transport.abort)
             return
-        if not self._answered and self._handshake.request is not None:
-            self._refuse(500, b"Internal Server Error")
+        if self._handshake is not None:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error")
         self.transport.close()
 
     # What the application calls.
@@ -135,7 +149,7 @@ class WebSocketProtocol(asyncio.Protocol):
     async def receive(self) -> Message:
         """Return the next message for the application."""
         ws = self._ws
-        if ws is None or self._ended is not None:
+        if ws is None or self._ended is not None or not self._told:
             return await self._receive_otherwise()
         try:
             data = await ws.recv()
@@ -144,10 +158,16 @@ class WebSocketProtocol(asyncio.Protocol):
         return {"type": "websocket.receive", "text" if type(data) is str else "bytes": data}
 
     async def send(self, message: Message) -> None:
-        """Take a message of the application."""
+        """Take a message of the application.
+
+        Raises:
+            ClientDisconnected: the client is gone, or the server is about to be.
+            RuntimeError: the message may not come now.
+            ValueError: it says what can't be sent, such as a close code that has no place in a Close frame.
+        """
         ws = self._ws
-        if ws is None or self._ended is not None or message["type"] != "websocket.send":
-            self._send_otherwise(message)
+        if ws is None or self._over or message["type"] != "websocket.send":
+            await self._send_otherwise(message)
             return
         data = message.get("bytes")
         if data is None:
@@ -159,85 +179,58 @@ class WebSocketProtocol(asyncio.Protocol):
         except ConnectionClosed as error:
             raise ClientDisconnected from error
 
-    # How a connection begins.
+    # How a connection begins, and how the application ends.
 
-    def _begin(self, request: Request) -> None:
+    def _begin(self, handshake: ServerHandshake, request: Request) -> None:
         """Run the application."""
-        self.scope = self._scope(request)
+        offered = handshake.offered_subprotocols
+        self.scope = scope_of(request, offered, self.transport, self.config, self.app_state)
         task = self._loop.create_task(self._run())
         task.add_done_callback(self.server_state.tasks.discard)
         self.server_state.tasks.add(task)
 
-    def _scope(self, request: Request) -> Message:
-        path, _, query = request.target.partition("?")
-        root = self.config.root_path
-        return {
-            "type": "websocket",
-            "asgi": {"version": self.config.asgi_version, "spec_version": "2.4"},
-            "http_version": "1.1",
-            "scheme": "wss" if is_ssl(self.transport) else "ws",
-            "server": get_local_addr(self.transport),
-            "client": get_remote_addr(self.transport),
-            "root_path": root,
-            "path": root + unquote(path),
-            "raw_path": (root + path).encode("latin-1"),
-            "query_string": query.encode("latin-1"),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in request.headers],
-            "subprotocols": list(self._handshake.offered_subprotocols),
-            "state": self.app_state.copy(),
-            "extensions": {"websocket.http.response": {}},
-        }
-
     async def _run(self) -> None:
         """Run the application to its end, and close what it leaves open."""
-        code = 1000
+        code = CloseCode.NORMAL_CLOSURE
         try:
             result = await self.app(self.scope, self.receive, self.send)
         except ClientDisconnected:
             pass
         except BaseException:
             self.logger.exception("Exception in ASGI application\n")
-            code = 1011
+            code = CloseCode.INTERNAL_ERROR
         else:
-            if not self._answered:
+            if self._handshake is not None and not self._lost:
                 self.logger.error("ASGI callable returned without completing handshake.")
             elif result is not None:
                 self.logger.error("ASGI callable should return None, but returned '%s'.", result)
-        if not self._answered and not self._lost:
-            self._refuse(500, b"Internal Server Error")
         if self._ws is not None:
             self._end(code)
-        else:
-            self.transport.close()
+        elif self._handshake is not None:
+            self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, b"Internal Server Error")
 
     def _accept(self, message: Message) -> None:
-        self._log("[accepted]")
-        headers = [*self.server_state.default_headers, *message.get("headers", [])]
         handshake = self._handshake
+        assert handshake is not None
         answer = handshake.accept(
-            subprotocol=message.get("subprotocol"),
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in headers],
+            subprotocol=message.get("subprotocol") or None,
+            headers=[*self.server_state.default_headers, *message.get("headers", [])],
         )
-        self._answered = True
-        if self.transport.is_closing():
-            return
+        self._handshake = None
+        self._log("[accepted]")
         self.transport.write(answer)
         self.transport.resume_reading()
         early, self._early = handshake.trailing + self._early, b""
-        self._ws = _adopter(self.config).adopt(
+        self._ws = adopter_of(self.config).adopt(
             self.transport,
             subprotocol=handshake.subprotocol,
             compression=handshake.compression,
             trailing=early,
             write_paused=self._write_paused,
-            prepare=self._prepare,
+            registry=self,
         )
         self.logger.info("connection open")
         self._wake()
-
-    def _prepare(self, ws: ServerConnection) -> None:
-        """Have the end of the connection told to us."""
-        ws.asgi = self  # type: ignore[attr-defined]
 
     # What is neither receiving nor sending a message.
 
@@ -246,114 +239,125 @@ class WebSocketProtocol(asyncio.Protocol):
             self._told = True
             return {"type": "websocket.connect"}
         while self._ws is None and not self._lost and self._ended is None:
-            self._waiter = self._loop.create_future()
-            await self._waiter
+            # An application may wait for this in several tasks.
+            if self._settled is None:
+                self._settled = asyncio.Event()
+            await self._settled.wait()
         if self._ws is not None and self._ended is None:
             return await self.receive()
         return self._disconnected()
 
     def _disconnected(self) -> Message:
         """Return what the application is told at the end."""
-        code, reason = self._ended or (1006, "")
+        code, reason = self._ended or (CloseCode.ABNORMAL_CLOSURE, "")
         if self._ended is None and self._ws is not None:
-            code, reason = self._ws.close_code or 1006, self._ws.close_reason or ""
-        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+            code, reason = self._ws.close_code or code, self._ws.close_reason or ""
+        return {"type": "websocket.disconnect", "code": int(code), "reason": reason}
 
-    def _send_otherwise(self, message: Message) -> None:
-        if self._lost and self._ended is None:
-            raise ClientDisconnected
-        if self._refusal is not None:
-            self._step(message, {"websocket.http.response.body": self._go_on_refusing})
-        elif not self._answered:
-            self._step(
-                message,
-                {
-                    "websocket.accept": self._accept,
-                    "websocket.close": self._forbid,
-                    "websocket.http.response.start": self._begin_refusing,
-                },
-            )
-        elif self._ended is None:
-            self._step(message, {"websocket.send": self._drop, "websocket.close": self._close})
-        else:
+    async def _send_otherwise(self, message: Message) -> None:
+        if self._over:
             raise RuntimeError(
                 f"Unexpected ASGI message '{message['type']}', after sending 'websocket.close' "
                 "or response already completed."
             )
+        if self._ws is not None:
+            if message["type"] != "websocket.close":
+                raise RuntimeError(
+                    f"Expected ASGI message 'websocket.send' or 'websocket.close', but got '{message['type']}'."
+                )
+            self._close(message)
+            return
+        if self.transport.get_protocol() is not self:
+            # The event loop runs tasks eagerly, and Uvicorn has not handed the transport over.
+            await asyncio.sleep(0)
+        if self._handshake is None or self._lost or self.transport.is_closing():
+            raise ClientDisconnected
+        if self._refusal is not None:
+            self._step(message, {"websocket.http.response.body": self._go_on_refusing})
+            return
+        self._step(
+            message,
+            {
+                "websocket.accept": self._accept,
+                "websocket.close": self._forbid,
+                "websocket.http.response.start": self._begin_refusing,
+            },
+        )
 
     def _step(self, message: Message, steps: dict[str, Callable[[Message], None]]) -> None:
         """Do what a message says, if it is one of those that may come now."""
         step = steps.get(message["type"])
         if step is None:
-            expected = " or ".join(f"'{kind}'" for kind in steps)
-            raise RuntimeError(f"Expected ASGI message {expected}, but got '{message['type']}'.")
+            *others, last = (f"'{kind}'" for kind in steps)
+            expected = f"{', '.join(others)} or {last}" if others else last
+            raise RuntimeError(f"Expected ASGI message {expected} but got '{message['type']}'.")
         step(message)
 
-    def _drop(self, message: Message) -> None:
-        """Take a message for a client that was gone when it was accepted."""
-        raise ClientDisconnected
-
     def _close(self, message: Message) -> None:
-        self._end(message.get("code", 1000), message.get("reason") or "")
+        if self._lost:
+            raise ClientDisconnected
+        code = message.get("code")
+        self._end(CloseCode.NORMAL_CLOSURE if code is None else code, message.get("reason") or "")
+        self._over = True
 
     def _end(self, code: int, reason: str = "") -> None:
-        """Begin the closing handshake, if it has not begun."""
-        if self._ended is not None:
-            return
+        """Begin the closing handshake, if it has not begun; ValueError for a code that can't be sent."""
         ws = self._ws
         assert ws is not None
-        if ws.close_code is None:
-            self._ended = (code, reason)
+        was_open = ws.close_code is None and self._ended is None
         ws.close_nowait(code, reason)
+        if was_open:
+            self._ended = (code, reason)
 
     # Answers that are no 101.
 
     def _forbid(self, message: Message) -> None:
         self._log("403")
-        self._refuse(403, b"")
-        self.transport.close()
+        self._refuse(HTTPStatus.FORBIDDEN, b"")
+        self._over = True
 
     def _begin_refusing(self, message: Message) -> None:
         status = message["status"]
+        if not 200 <= status < 600:
+            raise RuntimeError(f"Invalid HTTP status code '{status}' in response.")
+        self._refusal = (status, Headers(message.get("headers", [])), b"")
         self._log(str(status))
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in message.get("headers", [])]
-        self._refusal = (status, headers, b"")
 
     def _go_on_refusing(self, message: Message) -> None:
         assert self._refusal is not None
         status, headers, body = self._refusal
         body += message.get("body", b"")
         self._refusal = (status, headers, body)
-        if message.get("more_body", False):
-            return
-        self._refusal = None
-        self._refuse(status, body, headers)
-        self.transport.close()
+        if not message.get("more_body", False):
+            self._refuse(status, body, headers)
+            self._over = True
 
-    def _refuse(
-        self, status: int, body: bytes, headers: list[tuple[str, str]] | tuple[tuple[str, str], ...] = ()
-    ) -> None:
+    def _refuse(self, status: int, body: bytes, headers: Headers = Headers()) -> None:  # noqa: B008
         """Answer the request with a plain HTTP response, and take it that the client is gone."""
-        self._ended = (1006, "")
-        names = {name.lower() for name, _ in headers}
-        kept = [(name, value) for name, value in headers if name.lower() not in ("content-length", "connection")]
-        if "content-type" not in names:
-            kept.append(("Content-Type", "text/plain; charset=utf-8"))
-        self._answer(self._handshake.reject(status, kept, body))
+        assert self._handshake is not None
+        # The response is sent in one piece, so its length is known here.
+        framing = ("content-length", "transfer-encoding", "connection")
+        pairs = [(name, value) for name, value in headers if name.lower() not in framing]
+        defaults = Headers([*self.server_state.default_headers, (b"content-type", b"text/plain; charset=utf-8")])
+        pairs += [(name, value) for name, value in defaults if name not in headers]
+        answer = self._handshake.reject(status, pairs, body)
+        self._ended = (CloseCode.ABNORMAL_CLOSURE, "")
+        self._answer(status, answer)
         self._wake()
 
-    def _answer(self, answer: bytes) -> None:
-        self._answered = True
+    def _answer(self, status: int, answer: bytes) -> None:
+        self._handshake = None
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
+            self.logger.info("connection rejected (%d)", status)
 
     # Small things.
 
     def _wake(self) -> None:
-        """Have `receive` look again."""
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        """Have `receive` look again: it is settled what becomes of the request."""
+        if self._settled is not None:
+            self._settled.set()
 
     def _log(self, outcome: str) -> None:
         path = get_path_with_query_string(cast(Any, self.scope))
@@ -363,31 +367,3 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.logger.isEnabledFor(TRACE_LOG_LEVEL):
             client = get_remote_addr(self.transport) or self.scope.get("client")
             self.logger.log(TRACE_LOG_LEVEL, "%s%s", "%s:%d - " % client if client else "", text)
-
-
-_adopters: WeakKeyDictionary[Config, Adopter] = WeakKeyDictionary()
-
-
-def _adopter(config: Config) -> Adopter:
-    """Return what all connections of a server share."""
-    adopter = _adopters.get(config)
-    if adopter is None:
-        adopter = _adopters[config] = Adopter(
-            ping_interval=config.ws_ping_interval or None,
-            ping_timeout=config.ws_ping_timeout or None,
-            max_size=config.ws_max_size,
-            max_queue=config.ws_max_queue or None,
-            on_close=_tell,
-            logger=logging.getLogger("uvicorn.error"),
-        )
-    return adopter
-
-
-def _tell(ws: Any) -> None:
-    """Tell the end of a connection to whoever adopted it."""
-    ws.asgi.connection_lost(None)
-
-
-@functools.cache
-def _deflate() -> PerMessageDeflate:
-    return PerMessageDeflate()
