@@ -83,7 +83,7 @@ class WebSocketProtocol(asyncio.Protocol):
         self._early = b""
         self._told = False  # the application, that there is a client
         self._over = False  # the application has said its last word
-        self._ended: tuple[int, str] | None = None  # by us: the code and the reason
+        self._ended: Message | None = None  # what the application is told at the end, once that is known
         self._lost = self._write_paused = False
         self._refusal: tuple[int, Headers, bytes] | None = None
         self._settled: asyncio.Event | None = None
@@ -154,7 +154,8 @@ class WebSocketProtocol(asyncio.Protocol):
         try:
             data = await ws.recv()
         except ConnectionClosed:
-            return self._disconnected()
+            self._ended = self._disconnected()
+            return self._ended
         return {"type": "websocket.receive", "text" if type(data) is str else "bytes": data}
 
     async def send(self, message: Message) -> None:
@@ -166,7 +167,7 @@ class WebSocketProtocol(asyncio.Protocol):
             ValueError: it says what can't be sent, such as a close code that has no place in a Close frame.
         """
         ws = self._ws
-        if ws is None or self._over or message["type"] != "websocket.send":
+        if ws is None or self._ended is not None or message["type"] != "websocket.send":
             await self._send_otherwise(message)
             return
         data = message.get("bytes")
@@ -249,10 +250,11 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _disconnected(self) -> Message:
         """Return what the application is told at the end."""
-        code, reason = self._ended or (CloseCode.ABNORMAL_CLOSURE, "")
-        if self._ended is None and self._ws is not None:
-            code, reason = self._ws.close_code or code, self._ws.close_reason or ""
-        return {"type": "websocket.disconnect", "code": int(code), "reason": reason}
+        if self._ended is not None:
+            return self._ended
+        if self._ws is None:
+            return _disconnect(CloseCode.ABNORMAL_CLOSURE)
+        return _disconnect(self._ws.close_code or CloseCode.ABNORMAL_CLOSURE, self._ws.close_reason or "")
 
     async def _send_otherwise(self, message: Message) -> None:
         if self._over:
@@ -261,10 +263,11 @@ class WebSocketProtocol(asyncio.Protocol):
                 "or response already completed."
             )
         if self._ws is not None:
-            if message["type"] != "websocket.close":
-                raise RuntimeError(
-                    f"Expected ASGI message 'websocket.send' or 'websocket.close', but got '{message['type']}'."
-                )
+            kinds = ("websocket.send", "websocket.close")
+            if message["type"] not in kinds:
+                raise _unexpected(message, kinds)
+            if self._ended is not None:
+                raise ClientDisconnected
             self._close(message)
             return
         if self.transport.get_protocol() is not self:
@@ -286,28 +289,23 @@ class WebSocketProtocol(asyncio.Protocol):
 
     def _step(self, message: Message, steps: dict[str, Callable[[Message], None]]) -> None:
         """Do what a message says, if it is one of those that may come now."""
-        step = steps.get(message["type"])
-        if step is None:
-            *others, last = (f"'{kind}'" for kind in steps)
-            expected = f"{', '.join(others)} or {last}" if others else last
-            raise RuntimeError(f"Expected ASGI message {expected} but got '{message['type']}'.")
-        step(message)
+        if message["type"] not in steps:
+            raise _unexpected(message, tuple(steps))
+        steps[message["type"]](message)
 
     def _close(self, message: Message) -> None:
-        if self._lost:
-            raise ClientDisconnected
         code = message.get("code")
         self._end(CloseCode.NORMAL_CLOSURE if code is None else code, message.get("reason") or "")
         self._over = True
 
-    def _end(self, code: int, reason: str = "") -> None:
+    def _end(self, code: int, reason: str | None = None) -> None:
         """Begin the closing handshake, if it has not begun; ValueError for a code that can't be sent."""
         ws = self._ws
         assert ws is not None
         was_open = ws.close_code is None and self._ended is None
-        ws.close_nowait(code, reason)
+        ws.close_nowait(code, reason or "")
         if was_open:
-            self._ended = (code, reason)
+            self._ended = _disconnect(code, reason)
 
     # Answers that are no 101.
 
@@ -341,7 +339,7 @@ class WebSocketProtocol(asyncio.Protocol):
         defaults = Headers([*self.server_state.default_headers, (b"content-type", b"text/plain; charset=utf-8")])
         pairs += [(name, value) for name, value in defaults if name not in headers]
         answer = self._handshake.reject(status, pairs, body)
-        self._ended = (CloseCode.ABNORMAL_CLOSURE, "")
+        self._ended = _disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._answer(status, answer)
         self._wake()
 
@@ -367,3 +365,15 @@ class WebSocketProtocol(asyncio.Protocol):
         if self.logger.isEnabledFor(TRACE_LOG_LEVEL):
             client = get_remote_addr(self.transport) or self.scope.get("client")
             self.logger.log(TRACE_LOG_LEVEL, "%s%s", "%s:%d - " % client if client else "", text)
+
+
+def _disconnect(code: int, reason: str | None = None) -> Message:
+    """Return the last message for an application; as in Uvicorn, one that the server makes up has no reason."""
+    told: Message = {"type": "websocket.disconnect", "code": int(code)}
+    return told if reason is None else {**told, "reason": reason}
+
+
+def _unexpected(message: Message, expected: tuple[str, ...]) -> RuntimeError:
+    *others, last = (f"'{kind}'" for kind in expected)
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return RuntimeError(f"Expected ASGI message {listed}, but got '{message['type']}'.")
