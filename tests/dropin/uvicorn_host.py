@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import hashlib
+import importlib
 import importlib.util
 import logging
 import re
@@ -17,6 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 import uvicorn
 from helpers import CLOSE, KEY, PING, close_payload, frame
 from uvicorn.importer import import_from_string
@@ -33,6 +35,19 @@ App = Callable[[dict[str, Any], Any, Any], Awaitable[Any]]
 
 def is_installed(*modules: str) -> bool:
     return all(importlib.util.find_spec(module) for module in modules)
+
+
+LOOPS = {"asyncio": asyncio.new_event_loop}
+if is_installed("uvloop"):
+    LOOPS["uvloop"] = importlib.import_module("uvloop").new_event_loop
+FAST = "uvloop" if "uvloop" in LOOPS else "asyncio"
+HTTP = "httptools" if is_installed("httptools") else "h11"
+
+# The servers that all scenarios run on: ours on either loop and behind either parser, then Uvicorn's own.
+SERVERS = {"ours": (WSCODEC, FAST, HTTP), "ours on asyncio": (WSCODEC, "asyncio", "h11")}
+PEERS = {"websockets": (WEBSOCKETS, FAST, HTTP), "sansio": (SANSIO, FAST, HTTP)}
+if tuple(map(int, uvicorn.__version__.split(".")[:2])) < (0, 50):
+    del PEERS["sansio"]  # it was not finished
 
 
 def load(name: str) -> Any:
@@ -67,7 +82,8 @@ class Records(logging.Handler):
     def lines(self) -> list[str]:
         """Return the lines about applications and requests, without addresses, tracebacks, and what a library adds."""
         texts = [f"{record.levelname} {record.getMessage().strip()}" for record in self.records]
-        texts = [re.sub(r"\d+\.\d+\.\d+\.\d+:\d+", "HOST", text) for text in texts]
+        # Before 0.38 or so, some lines have the address as a tuple.
+        texts = [re.sub(r"127\.0\.0\.1:\d+|\('127\.0\.0\.1', \d+\)", "HOST", text) for text in texts]
         return [text for text in texts if '"WebSocket' in text or text.startswith("ERROR")]
 
 
@@ -277,3 +293,25 @@ def client_of(host: Host, app: App, path: str = "/", wrap: Any = None) -> Iterat
         logger.setLevel(level)
         outcome.client = client.seen
         outcome.log = handler.lines()
+
+
+class Hosts:
+    """Servers by their settings: made once, ended together."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[Any, Host] = {}
+
+    def get(self, ws: str = WSCODEC, loop: str = FAST, http: str = HTTP, **settings: Any) -> Host:
+        key = (ws, loop, http, *sorted(settings.items()))
+        if key not in self._hosts:
+            protocol = load(ws)
+            if protocol is None:
+                pytest.skip(f"there is no {ws} here")
+            self._hosts[key] = Host(protocol, LOOPS[loop], http=http, **settings)
+        return self._hosts[key]
+
+    def end(self) -> None:
+        for host in self._hosts.values():
+            host.stop()
+        for host in self._hosts.values():
+            host.join()

@@ -212,6 +212,10 @@ WORDS = ("client log", "other words; sansio complains of an application that has
 REFUSAL = ("client", "other words; 426 for a version that we don't know (RFC 6455 §4.4), where the classes say 400")
 LIMIT = ("app client log", "the classes have a limit of 8 KiB for each line beside Uvicorn's own; sansio never answers")
 LATIN = ("app client log", "header values are latin-1; `websockets` fails on them")
+LATE = ("app log", "`websockets` raises ValueError, after its line in the log")
+LOG = ("log", WORDS[1])
+NOTHING = ("app client log", "nothing is sent, as in sansio; `websockets` raises TypeError")
+UNFIT = ("app client log", "a code that can't be sent is a ValueError, and the connection ends with 1011")
 
 SCENARIOS = {
     "text": Scenario(echo, talk((TEXT, "grüß".encode()), (TEXT, b""), answers=2)),
@@ -227,7 +231,7 @@ SCENARIOS = {
     "ping too long": Scenario(echo, talk((PING, b"a" * 126), close=False), differs=FAILING),
     "bad utf-8": Scenario(echo, talk((TEXT, b"\xff"), close=False), differs=FAILING),
     "client closes": Scenario(echo, closing(1000)),
-    "client closes 4321": Scenario(echo, closing(4321, "weil".encode())),
+    "client closes 4321": Scenario(echo, closing(4321, b"weil")),
     "client closes without code": Scenario(echo, closing(None)),
     "client closes badly": Scenario(echo, closing(1005), differs=FAILING),
     "client cuts": Scenario(echo, leave, differs=CODE),
@@ -236,8 +240,7 @@ SCENARIOS = {
         saying(ACCEPT, text("bye"), {"type": "websocket.close", "code": 4000, "reason": "why"}), listen, differs=OWN
     ),
     "app closes with no reason": Scenario(doing(ACCEPT, {"type": "websocket.close", "reason": None}), listen),
-    "app closes with 1005": Scenario(doing(ACCEPT, {"type": "websocket.close", "code": 1005}), listen, differs=(
-        "app client log", "a code that can't be sent is a ValueError, and the connection ends with 1011")),
+    "app closes with 1005": Scenario(doing(ACCEPT, {"type": "websocket.close", "code": 1005}), listen, differs=UNFIT),
     "app returns": Scenario(doing(ACCEPT, text("bye")), listen, differs=CLOSING),
     "app returns something": Scenario(doing(ACCEPT, result=1), listen, differs=CLOSING),
     "app raises": Scenario(doing(ACCEPT, text("bye"), error=ValueError("no")), listen, differs=CLOSING),
@@ -255,10 +258,12 @@ SCENARIOS = {
     "long headers": Scenario(echo, talk(), b"Cookie: " + b"a" * 12_000 + b"\r\n", differs=LIMIT),
     "reject": Scenario(saying({"type": "websocket.close", "code": 4000, "reason": "why"}), listen, differs=WORDS),
     "response": Scenario(
-        saying(start(418, (b"x-y", b"1"), (b"content-type", b"text/html")), body(b"<p>", True), body(b"!")), listen, differs=("log", WORDS[1])
+        saying(start(418, (b"x-y", b"1"), (b"content-type", b"text/html")), body(b"<p>", True), body(b"!")),
+        listen,
+        differs=LOG,
     ),
     "response without headers": Scenario(doing(start(404), body(b"hard")), listen, differs=WORDS),
-    "response of 700": Scenario(doing(start(700), body(b"")), listen, differs=("app log", "`websockets` raises ValueError after its line in the log")),
+    "response of 700": Scenario(doing(start(700), body(b"")), listen, differs=LATE),
     "response without body": Scenario(doing(start(404)), listen, differs=HALF),
     "response, then another thing": Scenario(doing(start(404), ACCEPT), listen, differs=HALF),
     "client leaves early": Scenario(late, leave_early, differs=GONE),
@@ -270,13 +275,14 @@ SCENARIOS = {
     "accept twice": Scenario(doing(ACCEPT, ACCEPT), listen, differs=CLOSING),
     "send first": Scenario(doing(text("?")), listen),
     "nonsense": Scenario(doing(ACCEPT, {"type": "websocket.nonsense"}), listen, differs=CLOSING),
-    "nothing to send": Scenario(doing(ACCEPT, {"type": "websocket.send"}, {"type": "websocket.close"}), listen, differs=(
-        "app client log", "nothing is sent, as in sansio; `websockets` raises TypeError")),
+    "nothing to send": Scenario(
+        doing(ACCEPT, {"type": "websocket.send"}, {"type": "websocket.close"}), listen, differs=NOTHING
+    ),
     "accept without listening": Scenario(not_waiting, talk((TEXT, b"a"))),
     "two receivers": Scenario(two_receivers, talk((TEXT, b"a"))),
     "no key": Scenario(echo, listen, key=b"", differs=REFUSAL),
     "version 12": Scenario(echo, listen, version=b"12", differs=REFUSAL),
-}  # fmt: skip
+}
 
 # What ours tells the application last and shows the client last (but for the end), where the classes are no measure.
 OURS: dict[str, tuple[Any, Any]] = {

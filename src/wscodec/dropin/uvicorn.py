@@ -364,7 +364,8 @@ class WebSocketProtocol(asyncio.Protocol):
     def _trace(self, text: str) -> None:
         if self.logger.isEnabledFor(TRACE_LOG_LEVEL):
             client = get_remote_addr(self.transport) or self.scope.get("client")
-            self.logger.log(TRACE_LOG_LEVEL, "%s%s", "%s:%d - " % client if client else "", text)
+            prefix = f"{client[0]}:{client[1]} - " if client else ""
+            self.logger.log(TRACE_LOG_LEVEL, "%s%s", prefix, text)
 
 
 def _disconnect(code: int, reason: str | None = None) -> Message:
