@@ -45,6 +45,8 @@ MAY_IMPORT = {
 }
 # What is neither ours nor the standard library's.
 THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
+# A drop-in's host: the name of the module itself, and of its private parts.
+DROPINS = {"uvicorn"}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
 MAY_DO_IO = {4, 5, 6}
 C_HEADERS = {"stddef.h", "stdint.h", "string.h", "immintrin.h", "arm_neon.h"}
@@ -142,16 +144,40 @@ def imports_of(path: Path) -> set[str]:
 def test_imports_go_down_only(path: Path) -> None:
     floor = floor_of(module_of(path))
     for name in ours(imports_of(path)):
+        if floor == floor_of(name) == 5:
+            continue  # see the drop-ins' own test
         assert floor_of(name) in MAY_IMPORT[floor], f"{relative(path)} (floor {floor}) imports {name or 'the roof'}"
 
 
 @files(PYTHON + CYTHON)
 def test_third_parties_have_one_place_each(path: Path) -> None:
     module = module_of(path)
-    if floor_of(module) == 5:
-        return
     foreign = others(imports_of(path)) - sys.stdlib_module_names
-    assert foreign <= THIRD_PARTIES.get(module, set())
+    if floor_of(module) == 5:
+        assert foreign <= {host_of(module)} - {""}
+    else:
+        assert foreign <= THIRD_PARTIES.get(module, set())
+
+
+def host_of(module: str) -> str:
+    """Return the host of a drop-in's module, such as of `dropin.uvicorn` and `dropin._uvicorn`; "" of the folder."""
+    host = module.partition(".")[2].lstrip("_")
+    assert host in DROPINS or not host, f"{module} has no host in DROPINS"
+    return host
+
+
+@files([path for path in PYTHON if floor_of(module_of(path)) == 5])
+def test_dropins_use_public_names_and_know_no_other_dropin(path: Path) -> None:
+    module = module_of(path)
+    for node in ast.walk(tree_of(path)):
+        if not isinstance(node, ast.ImportFrom) or node.module == "__future__":
+            continue
+        target = resolve(path, node)
+        if target.startswith("wscodec.dropin"):
+            assert host_of(target.partition(".")[2]) == host_of(module)
+        elif target.partition(".")[0] == "wscodec":
+            names = [*target.split("."), *(alias.name for alias in node.names)]
+            assert not [name for name in names if name.startswith("_")]
 
 
 @files([path for path in PYTHON + CYTHON if floor_of(module_of(path)) not in MAY_DO_IO])
@@ -255,7 +281,7 @@ def test_the_documentation_has_the_same_table() -> None:
     for name, floor in FLOORS.items():
         label = "the roof" if floor == ROOF else str(floor)
         told = [row.split("|")[2] for row in rows if row.startswith(f"| {label}")]
-        if name not in ("_views", "dropin"):  # a file of declarations; none yet
+        if name != "_views":  # a file of declarations
             assert any(re.search(rf"\b{name or '__init__'}\b", cell) for cell in told), name
 
 

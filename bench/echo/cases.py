@@ -14,10 +14,15 @@ PACKAGES = {
     "websockets_async_for": "websockets",
     "aiohttp_async_for": "aiohttp",
     "picows_text": "picows",
+    "uvicorn_wscodec": "uvicorn",
+    "uvicorn_websockets": "uvicorn",
+    "uvicorn_sansio": "uvicorn",
 }
-RIVALS = [name for name in PACKAGES if name != "picows_text"]
+UVICORN = tuple(name for name in PACKAGES if name.startswith("uvicorn"))
+# The others are measured only if they are named.
+RIVALS = [name for name in PACKAGES if name not in ("picows_text", *UVICORN)]
 ASYNC_FOR = ("wscodec_async_for", "picows_websockets", "websockets_async_for", "aiohttp_async_for")
-BROADCASTERS = tuple(name for name in PACKAGES if not name.startswith(("aiohttp", "picows_text")))
+BROADCASTERS = tuple(name for name in PACKAGES if not name.startswith(("aiohttp", "picows_text", "uvicorn")))
 
 
 @dataclass(frozen=True)
@@ -50,12 +55,12 @@ ALL = [
     echo("64k", "64 KiB", 65536, 1),
     echo("1m", "1 MiB", 1048576, 1),
     Case("fanout", "fan-out of 128 B to 5,000", "fanout", 5000, rivals=BROADCASTERS),
-    Case("idle", "2,000 idle connections", "idle", 2000, rivals=(*ASYNC_FOR, "picows_callback")),
+    Case("idle", "2,000 idle connections", "idle", 2000, rivals=(*ASYNC_FOR, "picows_callback", *UVICORN)),
 ]
 
 
 class Goal(NamedTuple):
-    """A ratio of speeds that has to be reached; or, without a peer, the most bytes per idle connection."""
+    """A ratio that has to be reached, of speeds or of bytes per idle connection; or, without a peer, the most bytes."""
 
     case: str
     ours: str
@@ -77,4 +82,10 @@ GOALS = [
     Goal("echo-1m-1", "wscodec_async_for", "websockets_async_for", 1.6),
     Goal("fanout", "wscodec_async_for", "websockets_async_for", 3),
     Goal("idle", "wscodec_async_for", None, 4096),
+    Goal("echo-32-1", "uvicorn_wscodec", "uvicorn_websockets", 2.2),
+    Goal("echo-32-1", "uvicorn_wscodec", "uvicorn_sansio", 1.5),
+    Goal("echo-32-16", "uvicorn_wscodec", "uvicorn_websockets", 8),
+    Goal("echo-32-16", "uvicorn_wscodec", "uvicorn_sansio", 6),
+    Goal("idle", "uvicorn_wscodec", "uvicorn_websockets", 1),
+    Goal("idle", "uvicorn_wscodec", "uvicorn_sansio", 1),
 ]

@@ -125,10 +125,20 @@ def judge(goal: Goal, measured: dict[str, Rounds]) -> str:
         value = median(measured[goal.ours], "bytes_per_connection")
         verdict = "reached" if value <= goal.value else "MISSED"
         return f"goal {verdict:<8} {title}: {goal.ours} {value:,.0f} bytes each (at most {goal.value:,g})"
+    if goal.case == "idle":
+        return judge_memory(goal, measured, title)
     value = ratio(measured, goal.ours, goal.peer)
     verdict = "reached" if value.median >= goal.value else "MISSED"
     by_cpu = cell(cpu_ratio(measured, goal.ours, goal.peer))
     pair = f"{goal.ours} {cell(value)} x {goal.peer} (at least {goal.value:g}; by the server's CPU time {by_cpu})"
+    return f"goal {verdict:<8} {title}: {pair}"
+
+
+def judge_memory(goal: Goal, measured: dict[str, Rounds], title: str) -> str:
+    """Say whether a peer's idle connection takes so many times as much as one of ours."""
+    own, its = (median(measured[name], "bytes_per_connection") for name in (goal.ours, goal.peer))
+    verdict = "reached" if its / own >= goal.value else "MISSED"
+    pair = f"{goal.ours} {own:,.0f} bytes each, {goal.peer} {its:,.0f}: {its / own:.2f} x (at least {goal.value:g})"
     return f"goal {verdict:<8} {title}: {pair}"
 
 
