@@ -142,6 +142,8 @@ def imports_of(path: Path) -> set[str]:
 def test_imports_go_down_only(path: Path) -> None:
     floor = floor_of(module_of(path))
     for name in ours(imports_of(path)):
+        if floor == 5 and name.startswith("dropin._"):
+            continue  # what drop-ins share, and parts of one
         assert floor_of(name) in MAY_IMPORT[floor], f"{relative(path)} (floor {floor}) imports {name or 'the roof'}"
 
 
@@ -255,7 +257,7 @@ def test_the_documentation_has_the_same_table() -> None:
     for name, floor in FLOORS.items():
         label = "the roof" if floor == ROOF else str(floor)
         told = [row.split("|")[2] for row in rows if row.startswith(f"| {label}")]
-        if name not in ("_views", "dropin"):  # a file of declarations; none yet
+        if name != "_views":  # a file of declarations
             assert any(re.search(rf"\b{name or '__init__'}\b", cell) for cell in told), name
 
 
