@@ -6,7 +6,7 @@ Floor 5.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from wsproto.connection import Connection, ConnectionType
@@ -93,11 +93,15 @@ def _told(protocol: Any, reads: Iterable[bytes]) -> list[tuple[Any, ...]]:
     told: list[tuple[Any, ...]] = []
     for data in reads:
         protocol.receive_bytes(data)
-        try:
-            told += map(tuple, protocol.received_frames())
-        except ParseFailed as error:
-            told.append((error.code, str(error)))
+        told += _entries(protocol)
     return told
+
+
+def _entries(protocol: Any) -> Iterator[tuple[Any, ...]]:
+    try:
+        yield from map(tuple, protocol.received_frames())
+    except ParseFailed as error:
+        yield error.code, str(error)
 
 
 def _expect(found: object, expected: object) -> None:

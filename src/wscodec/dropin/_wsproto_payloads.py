@@ -92,7 +92,7 @@ class _Limited:
 
 
 def limit_inflating(extension: Any, limit: int, header: Header) -> None:
-    """Put the limit around the decompressor of a PerMessageDeflate, and begin to count where a compressed message begins."""
+    """Put the limit around the decompressor of a PerMessageDeflate; a compressed message has all of it for itself."""
     stream = extension._decompressor
     if stream is None or limit >= NO_LIMIT:
         return

@@ -181,13 +181,11 @@ class FrameProtocol:
         return bool(self.extensions) and not (self._plain and first & CONTROL and not first & RSV)
 
     def _ask_extensions(self, header: Header) -> None:
-        """Let the extensions judge a header; ProtocolError where there is something that they would not have."""
+        """Let the extensions judge a header; ProtocolError where a reserved bit is none of theirs."""
         rsv = RsvBits(header.rsv1, header.rsv2, header.rsv3)
         claimed = [False, False, False]
         for extension in self.extensions:
-            bits = extension.frame_inbound_header(self, Opcode(header.opcode), rsv, header.length)
-            if isinstance(bits, CloseReason):
-                raise ProtocolError("an extension refuses a frame")
+            bits = _unless_refused(extension.frame_inbound_header(self, Opcode(header.opcode), rsv, header.length))
             claimed = [before or bool(bit) for before, bit in zip(claimed, bits, strict=False)]
             if isinstance(extension, PerMessageDeflate):
                 limit_inflating(extension, self.max_inflated, header)
@@ -278,7 +276,7 @@ class FrameProtocol:
 
 
 def _unless_refused(result: Any) -> Any:
-    """Return what an extension made of a payload; ParseFailed where it is a close code."""
+    """Return what an extension answers; ParseFailed where that is a close code."""
     if isinstance(result, CloseReason):
         raise ParseFailed("error in extension", result)
     return result
