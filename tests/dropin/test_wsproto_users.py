@@ -1,8 +1,9 @@
-"""Who uses wsproto, for real, with the drop-in and without: Quart on Hypercorn, trio-websocket, httpx-ws, Flask-Sock."""
+"""Who uses wsproto, with the drop-in and without: Quart on Hypercorn, trio-websocket, httpx-ws, Flask-Sock."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -49,6 +50,12 @@ def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     assert bool(count) is wanted
 
 
+def needs(*hosts: str) -> pytest.MarkDecorator:
+    """Mark a test that runs only where all of `hosts` are installed."""
+    missing = [host for host in hosts if importlib.util.find_spec(host) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
+
+
 def run(test: Callable[[], Awaitable[None]]) -> None:
     async def within_time() -> None:
         async with asyncio.timeout(20):
@@ -63,8 +70,10 @@ def run(test: Callable[[], Awaitable[None]]) -> None:
 @asynccontextmanager
 async def hypercorn(app: Any) -> AsyncIterator[str]:
     """Serve an ASGI application, and return its address."""
-    config = pytest.importorskip("hypercorn.config", reason="Hypercorn is not installed").Config()
     from hypercorn.asyncio import serve as run_hypercorn
+    from hypercorn.config import Config
+
+    config = Config()
 
     sockets: list[Any] = []
     create = config.create_sockets
@@ -96,7 +105,8 @@ async def hypercorn(app: Any) -> AsyncIterator[str]:
 
 
 def quart_echo() -> Any:
-    quart = pytest.importorskip("quart", reason="Quart is not installed")
+    import quart
+
     app = quart.Quart(__name__)
 
     @app.websocket("/echo")
@@ -112,6 +122,7 @@ def quart_echo() -> Any:
     return app
 
 
+@needs("hypercorn", "quart")
 @pytest.mark.parametrize("compression", [True, False])
 def test_quart_on_hypercorn(made: list[int], compression: bool) -> None:
     async def test() -> None:
@@ -137,6 +148,7 @@ def test_quart_on_hypercorn(made: list[int], compression: bool) -> None:
     run(test)
 
 
+@needs("hypercorn", "quart")
 @pytest.mark.parametrize("limit", [1 << 19, 1 << 20])
 def test_the_limit_on_hypercorn(limit: int) -> None:
     async def test() -> None:
@@ -159,9 +171,10 @@ def test_the_limit_on_hypercorn(limit: int) -> None:
 # ------------------------------------------------------------------------------------------------ trio-websocket
 
 
+@needs("trio", "trio_websocket")
 def test_trio_websocket(made: list[int]) -> None:
-    trio = pytest.importorskip("trio", reason="trio is not installed")
-    trio_websocket = pytest.importorskip("trio_websocket", reason="trio-websocket is not installed")
+    import trio
+    import trio_websocket
 
     async def echo(request: Any) -> None:
         ws = await request.accept()
@@ -190,9 +203,10 @@ def test_trio_websocket(made: list[int]) -> None:
 # ------------------------------------------------------------------------------------------------------- httpx-ws
 
 
+@needs("httpx", "httpx_ws")
 def test_httpx_ws(made: list[int]) -> None:
-    httpx = pytest.importorskip("httpx", reason="httpx is not installed")
-    httpx_ws = pytest.importorskip("httpx_ws", reason="httpx-ws is not installed")
+    import httpx
+    import httpx_ws
 
     async def echo(ws: Any) -> None:
         async for message in ws:
@@ -216,10 +230,11 @@ def test_httpx_ws(made: list[int]) -> None:
 # ------------------------------------------------------------------------------- simple-websocket and Flask-Sock
 
 
+@needs("flask", "flask_sock", "simple_websocket")
 def test_flask_sock(made: list[int]) -> None:
-    flask = pytest.importorskip("flask", reason="Flask is not installed")
-    flask_sock = pytest.importorskip("flask_sock", reason="Flask-Sock is not installed")
-    simple_websocket = pytest.importorskip("simple_websocket", reason="simple-websocket is not installed")
+    import flask
+    import flask_sock
+    import simple_websocket
     from werkzeug.serving import make_server
 
     app = flask.Flask(__name__)
