@@ -39,8 +39,8 @@ from .spec import (
     Role,
 )
 
-# `take_messages` is for drop-ins, whose hosts have rules of their own for all that is not a plain message.
-__all__ = ["FrameDecoder", "FrameReader", "encode_frame", "take_messages"]
+# The last two are for drop-ins, whose hosts have rules of their own for all that is not a plain message.
+__all__ = ["FrameDecoder", "FrameReader", "encode_frame", "take_frame", "take_messages"]
 
 
 def _fault(first: int) -> str | None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from wsproto.frame_protocol import CloseReason, ParseFailed
 
-from wscodec import Header, decode_utf8
+from wscodec import decode_utf8
 from wscodec.frames import NO_LIMIT
+from wscodec.spec import RSV1
 
 __all__ = ["TextDecoder", "limit_inflating"]
 
@@ -91,12 +92,12 @@ class _Limited:
         return bytes(self._stream.flush())
 
 
-def limit_inflating(extension: Any, limit: int, header: Header) -> None:
+def limit_inflating(extension: Any, limit: int, first: int) -> None:
     """Put the limit around the decompressor of a PerMessageDeflate; a compressed message has all of it for itself."""
     stream = extension._decompressor
     if stream is None or limit >= NO_LIMIT:
         return
     if type(stream) is not _Limited:
         extension._decompressor = stream = _Limited(stream, limit)
-    if header.rsv1:
+    if first & RSV1:
         stream.left = limit

@@ -20,7 +20,7 @@ from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, Frame, Opcode, ParseFailed, RsvBits
 from wsproto.frame_protocol import FrameProtocol as HostProtocol
 
-from wscodec import Encoder, Header, ProtocolError, Role, encode_frame
+from wscodec import Encoder, ProtocolError, Role, encode_frame
 from wscodec.events import Event
 from wscodec.frames import (
     NO_LIMIT,
@@ -30,10 +30,11 @@ from wscodec.frames import (
     check_length,
     check_limit,
     check_masking,
+    take_frame,
     take_messages,
 )
 from wscodec.keys import take_key
-from wscodec.spec import CONTROL, RSV
+from wscodec.spec import CONTROL, FIN, OPCODE, RSV, RSV1, RSV2, RSV3
 
 from ._patching import Patch
 from ._wsproto_check import check
@@ -72,7 +73,7 @@ class FrameProtocol:
         self._position = 0
         self._ready: list[Event] = []  # plain messages, the last one first
         self._reader = FrameReader()
-        self._header: Header | None = None  # of the frame that is not all there
+        self._first: int | None = None  # byte of the frame that is not all there
         self._begun = False  # whether a piece of that frame has been handed out
         self._receiving: Opcode | None = None  # what the message is that is not all there
         self._text = TextDecoder()
@@ -110,7 +111,7 @@ class FrameProtocol:
             if self._position == len(self._data):
                 self._data, self._position = b"", 0
                 return
-            if self._receiving is None and self._header is None and self._plain and not self._reader.held:
+            if self._receiving is None and self._first is None and self._plain and not self._reader.held:
                 self._position = take_messages(self._data, self._position, not self.client, NO_LIMIT, ready)
                 if ready:
                     ready.reverse()
@@ -130,40 +131,50 @@ class FrameProtocol:
 
     def _take_frame(self) -> Frame | None:
         """Return a control frame, or as much of a data frame as there is, or None."""
-        header = self._header or self._take_header()
-        if header is None:
-            return None
         reader = self._reader
-        control = header.opcode & CONTROL
-        needed = reader.remaining if control else min(reader.remaining, 1)
+        first = self._first
+        if first is None:
+            found = None if reader.held else take_frame(self._data, self._position, not self.client, NO_LIMIT)
+            if found is not None:
+                first, payload, end = found
+                self._judge(first, len(payload), None)
+                self._position = end
+                return self._hand_out(first, payload)
+            first = self._take_header()
+            if first is None:
+                return None
+        needed = reader.remaining if first & CONTROL else min(reader.remaining, 1)
         if len(self._data) - self._position < needed:
             return None
         piece = reader.read_payload(self._data, self._position)
         self._position += len(piece)
-        if self._concerns_extensions(header.opcode):
-            piece = self._pass_extensions(piece, header)
-        return self._control_frame(header, piece) if control else self._data_frame(header, piece)
+        return self._hand_out(first, piece)
 
-    def _take_header(self) -> Header | None:
-        """Return the header of the next frame, if it is all there and good."""
+    def _take_header(self) -> int | None:
+        """Return the first byte of the next frame, if its header is all there and good."""
         head = self._reader.preview(self._data, self._position)
         header, self._position = self._reader.read_header(head, self._position)
         if header is None:
             self._show_host(head)
             return None
+        self._judge(head[0], header.length, head[: header.size])
+        self._first = head[0]
+        return head[0]
+
+    def _judge(self, first: int, length: int, head: bytes | None) -> None:
+        """Raise ParseFailed for a bad header; `head` is None where `take_frame` has judged all but the first byte."""
         try:
-            check_first(head[0] & ~RSV)
-            check_control_length(head[0], header.length)
-            check_length(head, NO_LIMIT)
-            if head[0] & RSV or self._concerns_extensions(head[0]):
-                self._ask_extensions(header)
-            check_masking(head[1], not self.client)
+            check_first(first & ~RSV)
+            check_control_length(first, length)
+            if head is not None:
+                check_length(head, NO_LIMIT)
+            if first & RSV or self._concerns_extensions(first):
+                self._ask_extensions(first, length)
+            if head is not None:
+                check_masking(head[1], not self.client)
         except ProtocolError as error:
-            self._show_host(head[: header.size])
+            self._show_host(head or self._reader.preview(self._data, self._position))
             raise ParseFailed(str(error)) from None
-        self._header = header
-        self._begun = False
-        return header
 
     def _show_host(self, head: bytes) -> None:
         """Have wsproto raise what it raises for a header, or for the beginning of one."""
@@ -180,54 +191,64 @@ class FrameProtocol:
         """
         return bool(self.extensions) and not (self._plain and first & CONTROL and not first & RSV)
 
-    def _ask_extensions(self, header: Header) -> None:
+    def _ask_extensions(self, first: int, length: int) -> None:
         """Let the extensions judge a header; ProtocolError where a reserved bit is none of theirs."""
-        rsv = RsvBits(header.rsv1, header.rsv2, header.rsv3)
-        claimed = [False, False, False]
+        rsv = RsvBits(first & RSV1 != 0, first & RSV2 != 0, first & RSV3 != 0)
+        unclaimed = first & RSV
         for extension in self.extensions:
-            bits = _unless_refused(extension.frame_inbound_header(self, Opcode(header.opcode), rsv, header.length))
-            claimed = [before or bool(bit) for before, bit in zip(claimed, bits, strict=False)]
+            bits = _unless_refused(extension.frame_inbound_header(self, Opcode(first & OPCODE), rsv, length))
+            for bit, claimed in zip((RSV1, RSV2, RSV3), bits, strict=False):
+                if claimed:
+                    unclaimed &= ~bit
             if isinstance(extension, PerMessageDeflate):
-                limit_inflating(extension, self.max_inflated, header)
-        if any(found and not known for found, known in zip(rsv, claimed, strict=False)):
+                limit_inflating(extension, self.max_inflated, first)
+        if unclaimed:
             raise ProtocolError("a reserved bit is set")
 
-    def _pass_extensions(self, piece: bytes, header: Header) -> bytes:
+    def _pass_extensions(self, piece: bytes, fin: bool) -> bytes:
         """Return what the extensions make of a piece of payload."""
         for extension in self.extensions:
             piece = bytes(_unless_refused(extension.frame_inbound_payload_data(self, piece)))
         if self._reader.remaining:
             return piece
         # What one extension adds at the end of a frame does not go through the others.
-        added = [_unless_refused(extension.frame_inbound_complete(self, header.fin)) for extension in self.extensions]
+        added = [_unless_refused(extension.frame_inbound_complete(self, fin)) for extension in self.extensions]
         return b"".join([piece, *filter(None, added)])
 
-    def _control_frame(self, header: Header, payload: bytes) -> Frame:
-        self._header = None
-        if header.opcode != Opcode.CLOSE:
-            return Frame(Opcode(header.opcode), payload, True, True)
+    def _hand_out(self, first: int, piece: bytes) -> Frame:
+        """Return a piece of a frame, or all of it, as wsproto has it."""
+        whole = not self._reader.remaining
+        if self._concerns_extensions(first):
+            piece = self._pass_extensions(piece, first & FIN != 0)
+        frame = self._control_frame(first, piece) if first & CONTROL else self._data_frame(first, piece, whole)
+        if whole:
+            self._first = None
+            self._begun = False
+        return frame
+
+    def _control_frame(self, first: int, payload: bytes) -> Frame:
+        opcode = Opcode(first & OPCODE)
+        if opcode is not Opcode.CLOSE:
+            return _new(Frame, (opcode, payload, True, True))
         # There is one in a connection, and what wsproto thinks of its code and reason depends on its version.
         frame = _host_reads(encode_frame(Opcode.CLOSE, payload))
         self._end()
         return frame
 
-    def _data_frame(self, header: Header, piece: bytes) -> Frame:
-        """Return a piece of a data frame as a frame of its own."""
+    def _data_frame(self, first: int, piece: bytes, whole: bool) -> Frame:
         if not self._begun:
             self._begun = True
-            if (header.opcode == Opcode.CONTINUATION) is (self._receiving is None):
-                self._refuse_opcode(header.opcode)
+            opcode = Opcode(first & OPCODE)
+            if (opcode is Opcode.CONTINUATION) is (self._receiving is None):
+                self._refuse_opcode(opcode)
             if self._receiving is None:
-                self._receiving = Opcode(header.opcode)
-        opcode = self._receiving
-        whole = not self._reader.remaining
-        last = whole and header.fin
-        data: Any = self._text.decode(piece, last) if opcode is Opcode.TEXT else piece
-        if whole:
-            self._header = None
-            if last:
-                self._receiving = None
-        return _new(Frame, (opcode, data, whole, last))
+                self._receiving = opcode
+        kind = self._receiving
+        last = whole and first & FIN != 0
+        data: Any = self._text.decode(piece, last) if kind is Opcode.TEXT else piece
+        if last:
+            self._receiving = None
+        return _new(Frame, (kind, data, whole, last))
 
     def _refuse_opcode(self, opcode: int) -> None:
         """Have wsproto raise what it raises for a frame that begins a message within another, or continues none."""
