@@ -248,6 +248,21 @@ def test_faults_are_found_at_the_same_byte_and_told_with_the_same_words(name: st
     compare(False, extensions, [(bytes(masked), None)])
 
 
+def test_a_header_that_is_cut_is_not_taken_for_what_its_rest_looks_like() -> None:
+    compare(False, "none", [(b"\x82", None), (b"\x81\x80abcd", None)])
+    compare(False, "none", [(b"\x02", None), (b"\x81\x80abcd", None), (b"\x80\x80abcd", None)])
+
+
+@pytest.mark.parametrize(
+    "rest", [b"\xe2", b"\xe2\x82", b"\xf0\x9f\x98", b"\xe0\x80", b"\xed\xa0", b"\xf4\x90", b"\xf8", b"\x80"]
+)
+def test_what_can_begin_no_character_is_found_at_once(rest: bytes) -> None:
+    first = frame(TEXT, b"a" + rest, fin=False)
+    for client, extensions in ((True, "none"), (True, "deflate")):
+        compare(client, extensions, [(first, None), (frame(CONT, b"\x82"), None), (frame(TEXT, b"a"), None)])
+        compare(client, extensions, [(first[:-1], None), (first[-1:], None), (frame(CONT), None)])
+
+
 @pytest.mark.parametrize("code", [1000, 1004, 1005, 1006, 1012, 1014, 1015, 2999, 3000, 4999, 5000])
 def test_close_codes_are_judged_as_by_wsproto(code: int) -> None:
     compare(True, "none", [(frame(CLOSE, code.to_bytes(2) + "bye é".encode()), None), (b"\x81\0", None)])
@@ -339,10 +354,11 @@ def limit() -> Iterator[Callable[[int | None], None]]:
 
 
 @pytest.mark.parametrize("reads", [1, 7])
-def test_what_inflates_beyond_the_limit_is_refused(impl: Implementation, limit: Any, reads: int) -> None:
+@pytest.mark.parametrize("fresh", [True, False])
+def test_what_inflates_beyond_the_limit_is_refused(impl: Implementation, limit: Any, reads: int, fresh: bool) -> None:
     limit(1000)
     data = compressed(bytes(600), bytes(400)) * 2 + compressed(bytes(600), bytes(401))
-    protocol = dropin.FrameProtocol(True, [deflate(server_no_context_takeover=True)])
+    protocol = dropin.FrameProtocol(True, [deflate(server_no_context_takeover=fresh)])
     size = len(data) // reads + 1
     found = told(protocol, [(data[start : start + size], None) for start in range(0, len(data), size)])[0]
     assert sum(len(entry[2]) for entry in found[:-1]) in (2000, 2600)
