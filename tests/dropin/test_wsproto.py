@@ -393,6 +393,7 @@ def test_a_stream_that_ends_itself_is_not_kept(impl: Implementation) -> None:
     data[0] |= 0x40
     more = frame(CONT, bytes(50_000), fin=False)
     compare(True, "deflate", [(bytes(data), None), (more, None)])
+    compare(True, "deflate", [(bytes(data), None), (frame(CONT), None), (compressed(b"abc"), None)])
     protocol = dropin.FrameProtocol(True, [deflate()])
     told(protocol, [(bytes(data), None)])
     tracemalloc.start()

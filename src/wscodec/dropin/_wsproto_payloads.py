@@ -79,7 +79,7 @@ class _Limited:
     def decompress(self, data: bytes) -> bytes:
         """Inflate `data`; ParseFailed where the message is above the limit."""
         if self._stream.eof:
-            return b""  # zlib would keep all that comes behind the end of its stream
+            data = b""  # zlib would keep all that comes behind the end of its stream
         # One byte more tells what is above the limit from what reaches it.
         inflated: bytes = self._stream.decompress(data, self.left + 1)
         self.left -= len(inflated)
