@@ -43,7 +43,11 @@ def load() -> Copy:
     package = Path(importlib.import_module("wscodec").__file__ or "").parent
     for path in sorted(package.rglob("*.py")):
         parts = path.relative_to(package.parent).with_suffix("").parts
-        importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        try:
+            importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+        except ModuleNotFoundError as error:
+            if "dropin" not in parts or str(error.name).startswith("wscodec"):
+                raise  # all that may be missing is the host of a drop-in
     return loaded()
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 import sys
 
-from ._backend import Payload, apply_mask, build_header, parse_header, take_frame
+from ._backend import Payload, apply_mask, build_header, parse_header, take_frame, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer
 from .errors import MessageTooBig, ProtocolError
@@ -39,7 +39,8 @@ from .spec import (
     Role,
 )
 
-__all__ = ["FrameDecoder", "FrameReader", "encode_frame"]
+# The last two are for drop-ins, whose hosts have rules of their own for all that is not a plain message.
+__all__ = ["FrameDecoder", "FrameReader", "encode_frame", "take_frame", "take_messages"]
 
 
 def _fault(first: int) -> str | None:
@@ -125,7 +126,7 @@ class FrameReader:
         self._offset = 0
         self.remaining = 0
 
-    def preview(self, data: bytes | memoryview, position: int) -> bytes:
+    def preview(self, data: bytes | bytearray | memoryview, position: int) -> bytes:
         """Return as much of the next header as is known: at most 14 bytes, of which the last may be payload."""
         with memoryview(data) as view:
             return self.held + view[position : position + MAX_HEADER_SIZE - len(self.held)].tobytes()
@@ -152,7 +153,7 @@ class FrameReader:
         self.remaining = header.length
         return header, position
 
-    def read_payload(self, data: bytes | memoryview, position: int) -> bytes:
+    def read_payload(self, data: bytes | bytearray | memoryview, position: int) -> bytes:
         """Return the unmasked piece of payload that `data` holds from `position` on; it may be empty."""
         with memoryview(data)[position : position + self.remaining] as masked:
             piece = masked.tobytes() if self._key is None else apply_mask(masked, self._key, self._offset)

@@ -1,0 +1,1 @@
+"""What the drop-ins change: the same host with and without ours."""
