@@ -161,7 +161,7 @@ def test_third_parties_have_one_place_each(path: Path) -> None:
 
 
 def host_of(module: str) -> str:
-    """Return the host of a drop-in's module, such as of `dropin.uvicorn` and `dropin._uvicorn_scope`; "" of the rest."""
+    """Return the host of a drop-in's module, as of `dropin.uvicorn` and `dropin._uvicorn_scope`; "" of the rest."""
     name = module.partition(".")[2]
     host = "" if name in SHARED_BY_DROPINS else name.lstrip("_").partition("_")[0]
     assert host in DROPINS or not host, f"{module} has no host in DROPINS"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from attacks import play, tries
-from helpers import BINARY, CLOSE, KEY, PING, PONG, TEXT, close_payload, frame
+from helpers import BINARY, CLOSE, KEY, PING, PONG, TEXT, close_payload, frame, title
 from net import REQUEST, ROLES, echo, facing_raw, idle, linked, listen, raw_client, stop_reading, uri
 
 from wscodec import BadStatus, Connection, ConnectionClosed, Encoder, Role
@@ -154,7 +154,7 @@ def test_nothing_is_kept_of_a_connection_that_is_over() -> None:
 @tries("CVE-2026-45736", "CVE-2016-10518")
 @sides
 @pytest.mark.parametrize(
-    "odd", [array.array("f", [0] * 20), bytearray(20), memoryview(b"x" * 20), b"x", 20, None, ["x"], 1.5], ids=ascii
+    "odd", [array.array("f", [0] * 20), bytearray(20), memoryview(b"x" * 20), b"x", 20, None, ["x"], 1.5], ids=title
 )
 def test_a_reason_is_text(side: str, odd: Any) -> None:
     async def main() -> None:
