@@ -15,7 +15,7 @@ from bench.chaos.verdict import MIB, Outcome, faults, remains
 
 ROOT = Path(__file__).parents[1]
 SHORT = ("--connections", "60", "--minutes", "0.05", "--timeout", "2", "--rate", "300", "--misdeeds", "40")
-LOOPS = ["asyncio", *(["uvloop"] if importlib.util.find_spec("uvloop") else [])]
+KINDS = [("asyncio", True), *([("uvloop", False)] if importlib.util.find_spec("uvloop") else [])]
 
 needs_linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="it looks at /proc")
 
@@ -80,8 +80,7 @@ def test_what_was_logged() -> None:
 
 @needs_linux
 @pytest.mark.slow
-@pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("tls", [False, True], ids=["plain", "tls"])
+@pytest.mark.parametrize(("loop", "tls"), KINDS, ids=lambda value: {True: "tls", False: "plain"}.get(value, value))
 def test_short_one(loop: str, tls: bool) -> None:
     # TLS is not warm after a second.
     more = ["--tls", "--margin", "20"] if tls else []

@@ -49,11 +49,11 @@ def is_safe(head: bytes) -> bool:
 
 
 def assert_refused(
-    data: bytes, status: int, make: Callable[[], ServerHandshake] = ServerHandshake, again: bytes = b"x"
+    data: bytes, status: int, make: Callable[[], ServerHandshake] | None = None, again: bytes = b"x"
 ) -> None:
     """See that a server refuses a request, however it is cut, with a whole answer, and hears nothing after it."""
     for step in (len(data), 1 if len(data) < 9000 else 999, 100):
-        handshake = make()
+        handshake = ServerHandshake() if make is None else make()
         error = refusal(handshake, data, step)
         assert error.status == status
         assert error.response.startswith(b"HTTP/1.1 %d " % status)
