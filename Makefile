@@ -40,7 +40,7 @@ demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for a
 	@exec $(PY) -m wscodec serve --demo --port $(PORT)
 
 # What the second run leaves out: it hardly sees which backend is in use, or compares the two.
-BEYOND_THE_CODEC := $(patsubst %,tests/asyncio/test_net_%.py,adopter broadcast closing isolation keepalive opening robustness rounds server tls_unix) tests/browser tests/dropin tests/faults tests/fuzz
+BEYOND_THE_CODEC := $(patsubst %,tests/asyncio/test_net_%.py,adopter broadcast closing isolation keepalive opening robustness rounds server tls_unix) tests/asyncio/test_interop_deflate.py tests/browser tests/dropin tests/faults tests/fuzz
 
 # The `ws` package is one of the peers that the network tests talk to, where there is npm.
 NODE := build/node/.stamp
