@@ -1,4 +1,4 @@
-"""What drop-ins share that put a name of ours in the place of a host's: the host's version, a self-test, one warning.
+"""What drop-ins share that put names of ours in the place of a host's: the host's version, a self-test, one warning.
 
 Floor 5.
 """
@@ -7,24 +7,48 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
-__all__ = ["Patch"]
+__all__ = ["Patch", "Place"]
+
+
+class Place(NamedTuple):
+    """A name of a host, and what we put in its place.
+
+    Attributes:
+        owner: the module or class where the host looks the name up when it needs it.
+        name: the name.
+        replacement: what is to stand there.
+    """
+
+    owner: Any
+    name: str
+    replacement: Any
+
+    @property
+    def found(self) -> Any:
+        """What stands there, or None."""
+        return getattr(self.owner, self.name, None)
+
+    def taken(self) -> bool:
+        """Return whether ours stands there."""
+        return self.found is self.replacement
+
+    def put(self, what: Any) -> None:
+        """Have `what` stand there."""
+        setattr(self.owner, self.name, what)
 
 
 class Patch:
-    """One name in a module of a host, and what we put in its place.
+    """Some names of a host, and what we put in their places: all of it, or nothing.
 
     Args:
         host: the name of the distribution.
         least, below: the first version that is known to fit, and the first one that is not, as tuples.
-        module: where the host looks the name up when it needs it.
-        name: the name.
-        replacement: what is to stand there.
-        check: the self-test, called with the replacement in place; it raises an exception
-            where the host has changed.
+        places: where ours is to stand.
+        check: the self-test, called with ours in place; it raises an exception where the host has changed.
     """
 
     def __init__(
@@ -32,47 +56,49 @@ class Patch:
         host: str,
         least: tuple[int, ...],
         below: tuple[int, ...],
-        module: Any,
-        name: str,
-        replacement: Any,
+        places: Sequence[Place],
         check: Callable[[], None],
     ) -> None:
         self._host = host
         self._range = least, below
-        self._module = module
-        self._name = name
-        self._replacement = replacement
+        self._places = places
         self._check = check
-        self._original: Any = None
+        self._originals: list[Any] = []
         self._warned = False
 
     def installed(self) -> bool:
         """Return whether ours is in place."""
-        return getattr(self._module, self._name, None) is self._replacement
+        return all(place.taken() for place in self._places)
 
     def install(self) -> bool:
         """Put ours in place, if it fits, and return whether it is there; where it does not fit, warn once."""
         if self.installed():
             return True
-        found = getattr(self._module, self._name, None)
+        self.uninstall()  # where others have taken some of the places
+        originals = [place.found for place in self._places]
         try:
             self._check_version()
-            if found is None:
-                raise LookupError(f"there is no {self._module.__name__}.{self._name}")
-            setattr(self._module, self._name, self._replacement)
+            for place in self._places:
+                if place.found is None:
+                    raise LookupError(f"there is no {place.owner.__name__}.{place.name}")
+            for place in self._places:
+                place.put(place.replacement)
             self._check()
         except Exception as error:
-            if self.installed():
-                setattr(self._module, self._name, found)
+            self._put_back(originals)
             self._warn(error)
             return False
-        self._original = found
+        self._originals = originals
         return True
 
     def uninstall(self) -> None:
-        """Put back what was there, if ours is in place: what others have put over it stays."""
-        if self.installed():
-            setattr(self._module, self._name, self._original)
+        """Put back what was there, where ours is in place: what others have put over it stays."""
+        self._put_back(self._originals)
+
+    def _put_back(self, originals: list[Any]) -> None:
+        for place, original in zip(self._places, originals, strict=False):
+            if place.taken():
+                place.put(original)
 
     def _check_version(self) -> None:
         version = metadata.version(self._host)

@@ -36,7 +36,7 @@ from wscodec.frames import (
 from wscodec.keys import take_key
 from wscodec.spec import CONTROL, FIN, OPCODE, RSV, RSV1, RSV2, RSV3
 
-from ._patching import Patch
+from ._patching import Patch, Place
 from ._wsproto_check import check
 from ._wsproto_payloads import TextDecoder, limit_inflating
 
@@ -341,5 +341,9 @@ def installed() -> bool:
 
 
 _patch = Patch(
-    "wsproto", (1, 2), (2,), wsproto.connection, "FrameProtocol", FrameProtocol, functools.partial(check, FrameProtocol)
+    "wsproto",
+    (1, 2),
+    (2,),
+    [Place(wsproto.connection, "FrameProtocol", FrameProtocol)],
+    functools.partial(check, FrameProtocol),
 )
