@@ -57,9 +57,8 @@ async def ended(ws: WebSocket) -> int | None:
     return ws.close_code
 
 
-async def test_handler(caplog: pytest.LogCaptureFixture) -> None:
-    error = LookupError("here")
-
+@errors
+async def test_handler(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(ws: WebSocket) -> None:
         if ws.request.path == BAD:
             raise error

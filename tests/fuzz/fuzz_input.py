@@ -60,7 +60,7 @@ def cut(rng: Random, data: bytes) -> list[bytes]:
     kind = rng.random()
     if kind < 0.2:
         return [data]
-    if kind < 0.3 and len(data) < 2000:
+    if kind < 0.3 and 0 < len(data) < 2000:
         return [data[i : i + 1] for i in range(len(data))]
     places = sorted(rng.randrange(len(data) + 1) for _ in range(rng.randrange(1, 8)))
     return [data[start:end] for start, end in zip([0, *places], [*places, len(data)], strict=True)]

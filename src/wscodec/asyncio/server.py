@@ -149,9 +149,9 @@ class Server:
         """Close the connection whose handler has ended, whatever it did; the server lives on."""
         ws = self._tasks.pop(task)
         code = CloseCode.NORMAL_CLOSURE
-        if task.cancelled():
+        if task.cancelled() and task.cancelling():
             code = CloseCode.GOING_AWAY
-        elif (error := task.exception()) is not None:
+        elif (error := _failure_of(task)) is not None:
             code = CloseCode.INTERNAL_ERROR
             if not isinstance(error, ConnectionClosed) or ws.state is State.OPEN:
                 ws.logger.error("connection handler failed", exc_info=error)
@@ -309,6 +309,14 @@ def _coroutine_function(handler: Handler) -> Callable[[ServerConnection], Corout
         await handler(ws)
 
     return call
+
+
+def _failure_of(task: asyncio.Task[None]) -> BaseException | None:
+    """Return what a handler has raised; a CancelledError, too, since nobody has cancelled it."""
+    try:
+        return task.exception()
+    except asyncio.CancelledError as error:
+        return error
 
 
 def _name(sock: socket.socket) -> str:
