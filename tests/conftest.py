@@ -33,6 +33,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("impl", params, ids=names, indirect=True)
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    if "impl" in getattr(item, "fixturenames", ()):
+        item.add_marker("both")
+
+
 @pytest.fixture
 def impl(request: pytest.FixtureRequest) -> Iterator[Implementation]:
     """The implementation that the whole package runs on during the test.
