@@ -19,7 +19,8 @@ from typing import Any
 import pytest
 from conformance import __main__ as command
 from conformance import running, suite, testee
-from conformance.running import Combination
+from conformance.hosts import changes, pairs
+from conformance.running import Combination, Run
 from conformance.suite import Suite, SuiteError, case_key
 from conformance.verdict import QUICK, Result, bad_results, read_results, select, table
 
@@ -232,6 +233,42 @@ class TestCommand:
         monkeypatch.setenv("PYTHONPROFILEIMPORTTIME", "1")  # something on its stderr
         assert main(fake(), "--cases", "1.1.1") == 1
         assert "server, pure: on stderr:" in capsys.readouterr().err
+
+
+class TestHosts:
+    def test_changes_are_told_by_what_is_worse(self) -> None:
+        good, lax, bad = GOOD, Result("NON-STRICT", "OK"), Result("FAILED", "UNCLEAN")
+        informational = Result("INFORMATIONAL", "OK")
+        before = {"1.1.1": good, "1.1.2": lax, "1.2.1": bad, "2.1": good, "7.1.6": good, "10.1.1": bad}
+        after = {"1.1.1": lax, "1.1.2": good, "1.2.1": bad, "7.1.6": informational, "10.1.1": Result("FAILED", "OK")}
+        assert list(changes(before, after)) == [
+            ("1.1.1", 1, "OK (close OK) without, NON-STRICT (close OK) with"),
+            ("1.1.2", -1, "NON-STRICT (close OK) without, OK (close OK) with"),
+            ("2.1", 1, "OK (close OK) without, not played (close not played) with"),
+            ("10.1.1", -1, "FAILED (close UNCLEAN) without, FAILED (close OK) with"),
+        ]
+
+    def test_worse_case_is_a_fault(self, tmp_path: Path, capsys: Any) -> None:
+        without, with_ = pairs(["hypercorn"])[0]
+        lax = Run(tmp_path, {"1.1.1": GOOD, "1.1.2": Result("NON-STRICT", "OK")}, 1, "")
+        good = Run(tmp_path, {"1.1.1": GOOD, "1.1.2": GOOD}, 1, "")
+        assert command.hosts_faults({without: lax, with_: good}, ["hypercorn"]) == []
+        better = "hypercorn: case 1.1.2: NON-STRICT (close OK) without, OK (close OK) with\n"
+        assert capsys.readouterr().out == better
+        worse = "hypercorn: case 1.1.2: OK (close OK) without, NON-STRICT (close OK) with"
+        assert command.hosts_faults({without: good, with_: lax}, ["hypercorn"]) == [worse]
+        assert command.hosts_faults({without: good, with_: SuiteError("stuck")}, ["hypercorn"]) == ["stuck"]
+
+    def test_host_is_played_without_the_drop_in_and_with_it(
+        self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Any
+    ) -> None:
+        pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+        monkeypatch.setattr(command, "find_python", lambda: sys.executable)
+        monkeypatch.setattr(command, "install", lambda python: fake())
+        assert command.main(["--host", "uvicorn-websockets", "--cases", "1", "--reports", str(tmp_path)]) == 0
+        out, err = capsys.readouterr()
+        assert "| group |  | uvicorn-websockets, without | uvicorn-websockets, with |" in out
+        assert err == ""
 
 
 class TestProcesses:

@@ -1,4 +1,4 @@
-"""`python -m tests.conformance`: the cases of the Autobahn Testsuite against our server and our client."""
+"""`python -m tests.conformance`: the cases of the Autobahn Testsuite against our server and our client, or drop-ins."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from .hosts import HOSTS, changes, pairs
 from .running import BACKENDS, ROLES, Combination, Run, backends_here, run
 from .suite import ROOT, VERSION, Suite, SuiteError, find_python, install
 from .verdict import ALL, QUICK, bad_results, select, table
@@ -32,6 +33,12 @@ def arguments(argv: list[str] | None) -> argparse.Namespace:
     chosen.add_argument("--quick", action="store_true", help="groups 1 to 10 and some of compression")
     parser.add_argument("--role", choices=ROLES, action="append", help="what we are (both)")
     parser.add_argument("--backend", choices=BACKENDS, action="append", help="what we run on (all that there are)")
+    parser.add_argument(
+        "--host",
+        choices=HOSTS,
+        action="append",
+        help="instead of ours: a server, on our drop-in and without",
+    )
     parser.add_argument(
         "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="runs at a time (one for each CPU)"
     )
@@ -108,6 +115,23 @@ def faults(combination: Combination, done: Run | SuiteError, cases: Sequence[str
     return lines
 
 
+def hosts_faults(runs: Mapping[Combination, Run | SuiteError], hosts: list[str]) -> list[str]:
+    """Return a line for each case that is worse with a drop-in; print those that are better."""
+    lines = []
+    for pair in pairs(hosts):
+        without, with_ = (runs[combination] for combination in pair)
+        if isinstance(without, SuiteError) or isinstance(with_, SuiteError):
+            lines += [str(done) for done in (without, with_) if isinstance(done, SuiteError)]
+            continue
+        for case, change, verdicts in changes(without.results, with_.results):
+            line = f"{pair[1].host}: case {case}: {verdicts}"
+            if change > 0:
+                lines.append(line)
+            else:
+                print(line)
+    return lines
+
+
 def _explained(report: Path) -> str:
     """Return what the suite's report on a case says of it."""
     said = json.loads(report.read_text(errors="replace"))
@@ -128,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
     except (SuiteError, ValueError) as error:
         print(f"==> {error}", file=sys.stderr)
         return 2
-    chosen = combinations(options)
+    chosen: list[Combination] = [*itertools.chain(*pairs(options.host))] if options.host else combinations(options)
     print(f"==> Autobahn Testsuite {VERSION}: {len(cases)} of {len(every)} cases, {len(chosen)} times", flush=True)
     try:
         runs = asyncio.run(run_all(suite, chosen, cases, options))
@@ -136,7 +160,10 @@ def main(argv: list[str] | None = None) -> int:
         print("==> broken off", file=sys.stderr)
         return 130
     print(table({str(combination): done.results for combination, done in runs.items() if isinstance(done, Run)}))
-    wrong = [line for combination, done in runs.items() for line in faults(combination, done, cases)]
+    if options.host:
+        wrong = hosts_faults(runs, options.host)
+    else:
+        wrong = [line for combination, done in runs.items() for line in faults(combination, done, cases)]
     for line in wrong:
         print(f"==> {line}", file=sys.stderr)
     return 1 if wrong else 0

@@ -25,6 +25,7 @@ __all__ = ["BACKENDS", "ROLES", "Combination", "Run", "backends_here", "run"]
 ROLES = ("server", "client")
 BACKENDS = ("compiled", "pure")
 HOST = "127.0.0.1"
+TESTEE = "tests.conformance.testee"
 START_TIMEOUT = 60
 # The suite itself gives a case up to eight minutes.
 CASE_TIMEOUT = 540
@@ -37,7 +38,7 @@ CASE = re.compile(r"Running test case ID (\S+) ")
 
 @dataclass(frozen=True)
 class Combination:
-    """One of the four things that are tested."""
+    """One of the things that are tested."""
 
     role: str
     backend: str
@@ -46,6 +47,11 @@ class Combination:
     def agent(self) -> str:
         """The name of it in reports and as a folder."""
         return f"{self.backend}-{self.role}"
+
+    @property
+    def server(self) -> tuple[str, ...]:
+        """The module that serves, and its arguments."""
+        return TESTEE, "server"
 
     def __str__(self) -> str:
         return f"{self.role}, {self.backend}"
@@ -102,7 +108,7 @@ async def _play_server(
     suite: Suite, combination: Combination, cases: Sequence[str], folder: Path, on_case: Callable[[str], None]
 ) -> None:
     """Have the suite's client play the cases with our server."""
-    async with _testee(combination, folder, "server") as testee:
+    async with _testee(combination, folder, *combination.server) as testee:
         async with _in_time(START_TIMEOUT, combination, folder):
             port = (await _stdout(testee).readline()).decode().strip()
         if not port:
@@ -121,7 +127,7 @@ async def _play_client(
     spec = _write_spec(folder, cases, {"url": uri})
     async with (
         _suite(suite, "fuzzingserver", spec, folder) as server,
-        _testee(combination, folder, "client", uri, combination.agent, str(len(cases))) as testee,
+        _testee(combination, folder, TESTEE, "client", uri, combination.agent, str(len(cases))) as testee,
     ):
         following = asyncio.create_task(_follow(server, combination, folder, on_case))
         ending = asyncio.create_task(testee.wait())
@@ -163,12 +169,11 @@ async def _in_time(seconds: float, combination: Combination, folder: Path) -> As
         raise SuiteError(_failure(f"nothing happened for {seconds} s", combination, folder)) from error
 
 
-def _testee(combination: Combination, folder: Path, *arguments: str) -> contextlib.AbstractAsyncContextManager[Process]:
-    """Run our side of a combination."""
+def _testee(combination: Combination, folder: Path, *module: str) -> contextlib.AbstractAsyncContextManager[Process]:
+    """Run our side of a combination: a module with its arguments."""
     path = os.pathsep.join(filter(None, [str(ROOT / "src"), os.environ.get("PYTHONPATH")]))
     environment = os.environ | {"WSCODEC_BACKEND": combination.backend, "PYTHONPATH": path}
-    command = [sys.executable, "-m", "tests.conformance.testee", *arguments]
-    return _process(command, environment, folder / "testee.log")
+    return _process([sys.executable, "-m", *module], environment, folder / "testee.log")
 
 
 def _suite(suite: Suite, mode: str, spec: Path, folder: Path) -> contextlib.AbstractAsyncContextManager[Process]:
