@@ -168,7 +168,7 @@ $(FUZZER): $(DEV)
 	@$(PIP) --quiet --only-binary :all: "atheris>=3" || echo "==> not installed: the input is random"
 	@touch $@
 
-fuzz: $(FUZZER) $(COMPILED) ## compare twins, other libraries and ourselves on hostile input, each target for SECONDS=20
+fuzz: $(FUZZER) $(COMPILED) ## compare twins, other libraries and ourselves on hostile input, each of 25 targets for SECONDS=20
 	@$(PY) tests/fuzz/run.py --seconds $(SECONDS) $(ARGS)
 
 # libFuzzer stops at the first difference and leaves the input in build/kernels.

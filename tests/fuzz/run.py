@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from random import SystemRandom
 
@@ -50,11 +52,27 @@ def guide(target: str, seconds: float) -> int:
     return int(counts[0])
 
 
+def run_all(options: list[str], jobs: int) -> int:
+    """Run each target in a process of its own, some at a time; return 1 where something differs."""
+
+    def one(target: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, __file__, "--target", target, *options]
+        return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+
+    failed = 0
+    with ThreadPoolExecutor(jobs) as pool:
+        for result in pool.map(one, TARGETS):
+            print(result.stdout.partition("\n")[2], end="", flush=True)
+            failed = failed or result.returncode
+    return failed
+
+
 def main() -> int:
     """Read the command line and run; return 1 where something differs, 2 where there is nothing to compare."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=20, help="for each target")
     parser.add_argument("--target", choices=TARGETS, metavar="NAME", help=f"one of {', '.join(TARGETS)}")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="targets at a time (one for each CPU)")
     parser.add_argument("--random", action="store_true", help="don't use atheris")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(1 << 32))
     parser.add_argument("--case", type=int, metavar="N", help="run this one alone")
@@ -66,17 +84,20 @@ def main() -> int:
     guided = not args.random and importlib.util.find_spec("atheris") is not None
     names = ", ".join(implementation.name for implementation in IMPLEMENTATIONS)
     print(f"seed {args.seed}, on {names}{', guided by atheris' if guided else ''}", flush=True)
+    if args.target is None:
+        if args.case is not None or args.input is not None:
+            parser.error("a case is one of a --target")
+        options = ["--seconds", str(args.seconds), "--seed", str(args.seed), *(["--random"] if args.random else [])]
+        return run_all(options, args.jobs)
     if args.case is not None or args.input is not None:
         return _one(Case(args.target, args.seed, args.case or 0, args.input))
-    failed = 0
-    for target in [args.target] if args.target else TARGETS:
-        try:
-            done = guide(target, args.seconds) if guided else run(target, args.seed, args.seconds)
-            print(f"{target:20} {done:9} cases, no difference", flush=True)
-        except Difference as difference:
-            print(difference, flush=True)
-            failed = 1
-    return failed
+    try:
+        done = guide(args.target, args.seconds) if guided else run(args.target, args.seed, args.seconds)
+    except Difference as difference:
+        print(difference)
+        return 1
+    print(f"{args.target:20} {done:9} cases, no difference")
+    return 0
 
 
 def _one(case: Case) -> int:
