@@ -80,6 +80,7 @@ KNOWN: tuple[Known, ...] = (
     Known("wsproto", "Sec-WebSocket-Key is not .*", "", "RFC 6455 §4.2.1 (5)", "any key"),
     Known("wsproto", "a WebSocket handshake has one Sec-WebSocket-Key", "", "RFC 6455 §4.1 (7), §11.3.1", "two keys"),
     Known("wsproto", "Connection is not a list of tokens", "", "RFC 9110 §7.6.1", "what is no list of tokens"),
+    Known("wsproto", "Upgrade is not a list of protocols", "", "RFC 9110 §7.8", "what is no list of protocols"),
     Known("wsproto", "Sec-WebSocket-Version must be 13", "", "RFC 6455 §4.2.1 (6)", "several versions"),
     Known("wsproto", "Sec-WebSocket-Protocol .*", "", "RFC 6455 §4.1 (10), §11.3.4", "what is no list of tokens"),
     Known("wsproto", "a request has one Origin header at most", "", "RFC 6454 §7.3", "several origins"),
