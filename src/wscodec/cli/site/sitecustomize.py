@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder
-from importlib.util import module_from_spec
-from types import ModuleType
-from typing import Any
+
+# What type checkers alone need is not imported: it would take longer than all the rest.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
 
 
-class HostFinder(MetaPathFinder):
+class HostFinder:
     """Finds the modules of hosts as others do, and installs the drop-in once a host has been imported.
 
     Args:
@@ -99,15 +101,18 @@ def accelerate(host: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
-def run_next() -> None:
-    """Run the module of this name that Python would have found without us."""
-    spec = PathFinder.find_spec(__name__)
-    if spec is not None and spec.loader is not None:
-        module = sys.modules[__name__] = module_from_spec(spec)
-        spec.loader.exec_module(module)
+def import_next() -> None:
+    """Import the module of this name that Python would have found without us."""
+    ours = sys.modules.pop(__name__)
+    try:
+        __import__(__name__)
+    except ModuleNotFoundError as error:
+        if error.name != __name__:
+            raise
+        sys.modules[__name__] = ours
 
 
 sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
 if os.environ.get("WSCODEC_RUN"):
     sys.meta_path.insert(0, HostFinder(dict(pair.split("=") for pair in os.environ["WSCODEC_RUN"].split(","))))
-run_next()
+import_next()
