@@ -39,7 +39,9 @@ class HostFinder:
         if fullname.partition(".")[0] not in self._packages:
             return None
         for finder in sys.meta_path:
-            spec = None if finder is self else finder.find_spec(fullname, path, target)
+            if finder is self or not hasattr(finder, "find_spec"):
+                continue
+            spec = finder.find_spec(fullname, path, target)
             if spec is not None:
                 if spec.loader is not None:
                     spec.loader = Loader(spec.loader, self)  # type: ignore[assignment]
@@ -98,7 +100,16 @@ def accelerate(host: str) -> None:
     told = os.environ.get("WSCODEC_RUN_TOLD", "")
     if line not in told.split("\n"):
         os.environ["WSCODEC_RUN_TOLD"] = f"{told}\n{line}"
-        print(line, file=sys.stderr, flush=True)
+        tell(line)
+
+
+def tell(line: str) -> None:
+    """Write a line to stderr, if anybody listens."""
+    try:
+        sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):  # there is none, its reader is gone, or it is closed
+        pass
 
 
 def import_next() -> None:
