@@ -215,6 +215,31 @@ def test_the_programs_own_processes_are_accelerated_and_it_is_told_once(tmp_path
     assert (done.returncode, done.stderr) == (0, f"wscodec accelerates wsproto {HOSTS['wsproto'].version}\n")
 
 
+IN_A_THREAD = """
+import threading
+from wscodec.dropin import _hosts
+def accelerate(name):
+    def test():
+        import wsproto
+        import wsproto.connection
+        print(wsproto.connection.__name__)
+    thread = threading.Thread(target=test, daemon=True)
+    thread.start()
+    thread.join(20)
+    return f"{name} {thread.is_alive()}"
+_hosts.accelerate = accelerate
+import %s
+"""
+
+
+@needs_wsproto
+@pytest.mark.parametrize("module", ["wsproto", "wsproto.connection"])
+def test_a_self_test_may_import_the_host_in_a_thread(tmp_path: Path, module: str) -> None:
+    (tmp_path / "program.py").write_text(IN_A_THREAD % module)
+    done = run(*RUN, "--only", "wsproto", "--", "program.py", folder=tmp_path)
+    assert outcome(done) == (0, "wsproto.connection\n", "wsproto False\n")
+
+
 @pytest.mark.parametrize(
     ("version", "reason"),
     [("9.0", "LookupError: version 9.0 is not one that it knows"), ("1.2", "ModuleNotFoundError: No module named ")],

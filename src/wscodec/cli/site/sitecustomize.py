@@ -63,10 +63,7 @@ class HostFinder:
         if any(other.partition(".")[0] == package for other in self._under_way):
             return  # the drop-in might find half of what it needs
         del self._packages[package]
-        parent, _, child = name.rpartition(".")
-        if parent:
-            setattr(sys.modules[parent], child, module)  # as Python will in a moment
-        accelerate(host)
+        accelerate(host, module)
 
 
 class Loader:
@@ -87,9 +84,19 @@ class Loader:
         self._finder.execute(self._loader, module)
 
 
-def accelerate(host: str) -> None:
-    """Install the drop-in for a host, and say so, or why not."""
+def finish(module: ModuleType) -> None:
+    """Do what Python does in a moment, so that a drop-in finds the module as others will."""
+    parent, _, child = module.__name__.rpartition(".")
+    if parent:
+        setattr(sys.modules[parent], child, module)
+    # A self-test may run in a thread, which would wait for the import to end, and we for it.
+    module.__spec__._initializing = False  # type: ignore[union-attr]
+
+
+def accelerate(host: str, module: ModuleType) -> None:
+    """Install the drop-in for a host, whose `module` has just been executed, and say so, or why not."""
     try:
+        finish(module)
         from wscodec.dropin import _hosts
 
         line = _hosts.accelerate(host)
