@@ -49,7 +49,7 @@ class HostFinder:
         return None
 
     def execute(self, loader: Any, module: ModuleType) -> None:
-        """Execute a module; if it was the last of its host's, install the drop-in."""
+        """Execute a module; if it was the last of its host's that was under way, install the drop-in."""
         name = module.__name__
         self._under_way.add(name)
         try:
@@ -60,10 +60,10 @@ class HostFinder:
         host = self._packages.get(package)
         if host is None or self._hosts[host] not in sys.modules:
             return
-        if any(other.partition(".")[0] == package for other in self._under_way):
+        if any(other.partition(".")[0] == package for other in tuple(self._under_way)):
             return  # the drop-in might find half of what it needs
-        del self._packages[package]
-        accelerate(host, module)
+        if self._packages.pop(package, None):  # no other thread was faster
+            accelerate(host, module)
 
 
 class Loader:
