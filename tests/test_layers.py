@@ -47,7 +47,7 @@ MAY_IMPORT = {
 THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
 # A drop-in's host: the name of the module itself, and of its private parts.
 DROPINS = {"uvicorn", "wsproto"}
-SHARED_BY_DROPINS = {"_patching"}
+SHARED_BY_DROPINS = {"_hosts", "_patching"}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
 MAY_DO_IO = {4, 5, 6}
 C_HEADERS = {"stddef.h", "stdint.h", "string.h", "immintrin.h", "arm_neon.h"}

@@ -17,7 +17,7 @@ from typing import Protocol
 import wscodec
 from wscodec.compression import engine_name
 
-from . import connect, loop, serve
+from . import connect, loop, run, serve
 
 __all__ = ["main"]
 
@@ -36,7 +36,7 @@ class Command(Protocol):
         """Do it, and return the exit code."""
 
 
-COMMANDS: dict[str, Command] = {"serve": serve, "connect": connect}
+COMMANDS: dict[str, Command] = {"serve": serve, "connect": connect, "run": run}
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, NamedTuple
 
-__all__ = ["Patch", "Place"]
+__all__ = ["Entry", "Patch", "Place"]
 
 
 class Place(NamedTuple):
@@ -39,6 +39,25 @@ class Place(NamedTuple):
     def put(self, what: Any) -> None:
         """Have `what` stand there."""
         setattr(self.owner, self.name, what)
+
+    def __str__(self) -> str:
+        return f"{self.owner.__name__}.{self.name}"
+
+
+class Entry(Place):
+    """The same for an entry of a host's dict: `owner` is the dict, `name` the key."""
+
+    @property
+    def found(self) -> Any:
+        """What stands there, or None."""
+        return self.owner.get(self.name)
+
+    def put(self, what: Any) -> None:
+        """Have `what` stand there."""
+        self.owner[self.name] = what
+
+    def __str__(self) -> str:
+        return f"entry {self.name!r}"
 
 
 class Patch:
@@ -80,7 +99,7 @@ class Patch:
             self._check_version()
             for place in self._places:
                 if place.found is None:
-                    raise LookupError(f"there is no {place.owner.__name__}.{place.name}")
+                    raise LookupError(f"there is no {place}")
             for place in self._places:
                 place.put(place.replacement)
             self._check()

@@ -1,4 +1,4 @@
-"""What the connections of one Uvicorn server have in common, and what its application is told of a request.
+"""What the connections of one Uvicorn server have in common, and what its application is told.
 
 Floor 5.
 """
@@ -19,7 +19,9 @@ from uvicorn.protocols.utils import get_local_addr, get_remote_addr, is_ssl
 from wscodec import PerMessageDeflate, ServerHandshake
 from wscodec.asyncio import Adopter, Request
 
-__all__ = ["adopter_of", "new_handshake", "scope_of"]
+__all__ = ["Message", "adopter_of", "disconnect", "new_handshake", "scope_of", "unexpected"]
+
+Message = dict[str, Any]
 
 _adopters: WeakKeyDictionary[Config, Adopter] = WeakKeyDictionary()
 
@@ -62,7 +64,7 @@ def _deflate() -> PerMessageDeflate:
 
 def scope_of(
     request: Request, subprotocols: tuple[str, ...], transport: asyncio.Transport, config: Config, state: dict[str, Any]
-) -> dict[str, Any]:
+) -> Message:
     """Return what the application is told of a request; `root_path` comes ahead of each path, as in Uvicorn."""
     path, _, query = request.path.partition("?")
     root = config.root_path
@@ -82,3 +84,16 @@ def scope_of(
         "state": state.copy(),
         "extensions": {"websocket.http.response": {}},
     }
+
+
+def disconnect(code: int, reason: str | None = None) -> Message:
+    """Return the last message for an application; as in Uvicorn, one that the server makes up has no reason."""
+    told: Message = {"type": "websocket.disconnect", "code": int(code)}
+    return told if reason is None else {**told, "reason": reason}
+
+
+def unexpected(message: Message, expected: tuple[str, ...]) -> RuntimeError:
+    """Return the error for a message of the application that may not come now."""
+    *others, last = (f"'{kind}'" for kind in expected)
+    listed = f"{', '.join(others)} or {last}" if others else last
+    return RuntimeError(f"Expected ASGI message {listed}, but got '{message['type']}'.")

@@ -1,6 +1,7 @@
 """Uvicorn on this codec: `uvicorn app:app --ws wscodec.dropin.uvicorn:WebSocketProtocol`, or `Config(ws=...)`.
 
-Uvicorn reads the HTTP request and hands it over; the application is told by ASGI's rules for WebSockets.
+`install()` makes it what `--ws auto` means, Uvicorn's default. Uvicorn reads the HTTP request and hands it over; the
+application is told by ASGI's rules for WebSockets.
 
 Floor 5.
 """
@@ -8,29 +9,29 @@ Floor 5.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 
-from uvicorn.config import Config
+from uvicorn.config import WS_PROTOCOLS, Config
 from uvicorn.logging import TRACE_LOG_LEVEL
 from uvicorn.protocols.utils import ClientDisconnected, get_client_addr, get_path_with_query_string, get_remote_addr
 
 from wscodec import CloseCode, ConnectionClosed, HandshakeError, ServerHandshake
 from wscodec.asyncio import Headers, Request, ServerConnection
 
-from ._uvicorn import adopter_of, new_handshake, scope_of
+from ._patching import Entry, Patch
+from ._uvicorn import Message, adopter_of, disconnect, new_handshake, scope_of, unexpected
+from ._uvicorn_check import check
 
-__all__ = ["WebSocketProtocol"]
+__all__ = ["WebSocketProtocol", "install", "installed", "uninstall"]
 
 # What the client may send before the application has accepted: it should wait for that.
 _EARLY_SIZE = 1 << 16
-
 # How long a client has to answer the Close frame of a server that goes away, in seconds.
 _SHUTDOWN_TIMEOUT = 1
-
-Message = dict[str, Any]
 
 
 class WebSocketProtocol(asyncio.Protocol):
@@ -253,8 +254,8 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._ended is not None:
             return self._ended
         if self._ws is None:
-            return _disconnect(CloseCode.ABNORMAL_CLOSURE)
-        return _disconnect(self._ws.close_code or CloseCode.ABNORMAL_CLOSURE, self._ws.close_reason or "")
+            return disconnect(CloseCode.ABNORMAL_CLOSURE)
+        return disconnect(self._ws.close_code or CloseCode.ABNORMAL_CLOSURE, self._ws.close_reason or "")
 
     async def _send_otherwise(self, message: Message) -> None:
         if self._over:
@@ -265,7 +266,7 @@ class WebSocketProtocol(asyncio.Protocol):
         if self._ws is not None:
             kinds = ("websocket.send", "websocket.close")
             if message["type"] not in kinds:
-                raise _unexpected(message, kinds)
+                raise unexpected(message, kinds)
             if self._ended is not None:
                 raise ClientDisconnected
             self._close(message)
@@ -290,7 +291,7 @@ class WebSocketProtocol(asyncio.Protocol):
     def _step(self, message: Message, steps: dict[str, Callable[[Message], None]]) -> None:
         """Do what a message says, if it is one of those that may come now."""
         if message["type"] not in steps:
-            raise _unexpected(message, tuple(steps))
+            raise unexpected(message, tuple(steps))
         steps[message["type"]](message)
 
     def _close(self, message: Message) -> None:
@@ -305,7 +306,7 @@ class WebSocketProtocol(asyncio.Protocol):
         was_open = ws.close_code is None and self._ended is None
         ws.close_nowait(code, reason or "")
         if was_open:
-            self._ended = _disconnect(code, reason)
+            self._ended = disconnect(code, reason)
 
     # Answers that are no 101.
 
@@ -339,7 +340,7 @@ class WebSocketProtocol(asyncio.Protocol):
         defaults = Headers([*self.server_state.default_headers, (b"content-type", b"text/plain; charset=utf-8")])
         pairs += [(name, value) for name, value in defaults if name not in headers]
         answer = self._handshake.reject(status, pairs, body)
-        self._ended = _disconnect(CloseCode.ABNORMAL_CLOSURE)
+        self._ended = disconnect(CloseCode.ABNORMAL_CLOSURE)
         self._answer(status, answer)
         self._wake()
 
@@ -368,13 +369,32 @@ class WebSocketProtocol(asyncio.Protocol):
             self.logger.log(TRACE_LOG_LEVEL, "%s%s", prefix, text)
 
 
-def _disconnect(code: int, reason: str | None = None) -> Message:
-    """Return the last message for an application; as in Uvicorn, one that the server makes up has no reason."""
-    told: Message = {"type": "websocket.disconnect", "code": int(code)}
-    return told if reason is None else {**told, "reason": reason}
+def install() -> bool:
+    """Have `--ws auto`, Uvicorn's default, mean this class: for servers that load their settings from now on.
+
+    It is tried on this version of Uvicorn first. Where something is not as it was, a warning says so, once, and Uvicorn
+    stays as it is. Servers that are told another `ws` keep that.
+
+    Returns:
+        Whether it is in place.
+    """
+    return _patch.install()
 
 
-def _unexpected(message: Message, expected: tuple[str, ...]) -> RuntimeError:
-    *others, last = (f"'{kind}'" for kind in expected)
-    listed = f"{', '.join(others)} or {last}" if others else last
-    return RuntimeError(f"Expected ASGI message {listed}, but got '{message['type']}'.")
+def uninstall() -> None:
+    """Have `--ws auto` mean what it did, for servers that load their settings from now on."""
+    _patch.uninstall()
+
+
+def installed() -> bool:
+    """Return whether `--ws auto` means this class."""
+    return _patch.installed()
+
+
+_patch = Patch(
+    "uvicorn",
+    (0, 30),
+    (1,),
+    [Entry(WS_PROTOCOLS, "auto", f"{__name__}:{WebSocketProtocol.__name__}")],
+    functools.partial(check, WebSocketProtocol),
+)
