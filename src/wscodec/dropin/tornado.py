@@ -21,9 +21,9 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol13 as HostProtocol
 
-from wscodec import Encoder, Role, decode_utf8, parse_header
+from wscodec import Encoder, Role
 from wscodec.frames import take_frame
-from wscodec.spec import FIN, LENGTH, LENGTH_16, LENGTH_64, MASKED, OPCODE, RSV, RSV1, Opcode
+from wscodec.spec import FIN, LENGTH, LENGTH_16, LENGTH_64, MASKED, OPCODE, RSV1, Opcode
 
 from ._patching import Patch, Place
 from ._tornado_check import check
@@ -33,8 +33,7 @@ __all__ = ["WebSocketProtocol13", "install", "installed", "uninstall"]
 # What a stream of tornado reads from its socket at a time, in bytes.
 _CHUNK = 1 << 16
 
-_TEXT = FIN | Opcode.TEXT
-_WHOLE = (_TEXT, FIN | Opcode.BINARY)
+_WHOLE = (FIN | Opcode.TEXT, FIN | Opcode.BINARY)
 
 _HEADER_SIZES = {LENGTH_16: 4, LENGTH_64: 10}
 
@@ -57,64 +56,33 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
     # Received
 
     async def _receive_frame(self) -> None:
-        """Take the next frame: a whole message here, and all else by tornado's rules."""
+        """Take the next frame: here, if it is a message and all there; all else is left to tornado's rules."""
         if self._position == len(self._ahead):
             self._ahead, self._position = b"", 0
             self._ahead = await self.stream.read_bytes(_CHUNK, partial=True)
-        found = await self._take_message() if self._fragmented_message_buffer is None else None
+        found = self._take_message()
         if found is None:
             await super()._receive_frame()
             return
-        first, payload, end = found
-        self._wire_bytes_in += end - self._position
-        self._position = end
-        handled = self._receive_text(payload) if first == _TEXT else self._handle(first, payload)
+        handled = self._handle_message(*found)
         if handled is not None:
             await handled
 
-    async def _take_message(self) -> tuple[int, bytes, int] | None:
-        """Return what `take_frame` does for the next frame, or None where it is no message that came in one frame."""
-        first = self._ahead[self._position]
-        if first & ~RSV not in _WHOLE or first & RSV & ~self._allowed_bits():
+    def _take_message(self) -> tuple[int, bytes] | None:
+        """Return opcode and payload of the next frame, if it is a whole message; None where that needs a judgement."""
+        if self._fragmented_message_buffer is not None:
             return None
-        found = self._take_frame()
-        if found is None and await self._read_rest():
-            found = self._take_frame()
-        return found
-
-    def _allowed_bits(self) -> int:
-        return 0 if self._decompressor is None else RSV1
-
-    def _take_frame(self) -> tuple[int, bytes, int] | None:
-        return take_frame(self._ahead, self._position, not self.mask_outgoing, self.params.max_message_size)
-
-    async def _read_rest(self) -> bool:
-        """Read what is missing of the next frame; return False where its header is, or it is too big."""
-        header = parse_header(self._ahead, self._position)
-        if header is None or header.length > self.params.max_message_size:
-            return False
-        begun = self._ahead[self._position :]
-        missing = header.size + header.length - len(begun)
-        if missing > 0:
-            self._ahead, self._position = begun + await self.stream.read_bytes(missing), 0
-        return missing > 0
-
-    def _receive_text(self, payload: bytes) -> Any:
-        """Hand out a text message that is not compressed; return what is to be awaited, if anything."""
-        if self.client_terminated:
+        found = take_frame(self._ahead, self._position, not self.mask_outgoing, self.params.max_message_size)
+        if found is None:
             return None
-        self._message_bytes_in += len(payload)
-        try:
-            text = decode_utf8(payload)
-        except UnicodeDecodeError:
-            self._abort()
+        first, payload, end = found
+        compressed = first & RSV1 if self._decompressor is not None else 0
+        if first - compressed not in _WHOLE:
             return None
-        return self._run_callback(self.handler.on_message, text)
-
-    def _handle(self, first: int, payload: bytes) -> Any:
-        """Hand out a message that is binary or compressed; return what is to be awaited, if anything."""
-        self._frame_compressed = first & RSV1 != 0
-        return self._handle_message(first & OPCODE, payload)
+        self._frame_compressed = compressed != 0
+        self._wire_bytes_in += end - self._position
+        self._position = end
+        return first & OPCODE, payload
 
     async def _read_bytes(self, n: int) -> bytes:
         """Return the next bytes of the stream, those that were read ahead first: tornado's rules ask for them."""
