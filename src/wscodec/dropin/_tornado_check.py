@@ -63,9 +63,7 @@ def _check_places(ours: Any) -> None:
 async def _compare(ours: Any) -> None:
     for client in (False, True):
         key = None if client else b"\1\2\3\4"
-        streams = [
-            [b"".join(encode_frame(*frame, masking_key=key) for frame in write) for write in s] for s in _STREAMS
-        ]
+        streams = [[_frames(write, key) for write in writes] for writes in _STREAMS]
         pieces = [encode_frame(opcode, data, fin=fin, masking_key=key) for fin, opcode, data in _FRAGMENTS]
         compressed = encode_frame(1, _COMPRESSED, rsv1=True, masking_key=key)
         cut = [compressed + compressed[:3], compressed[3:9], compressed[9:] + pieces[-1]]
@@ -75,6 +73,10 @@ async def _compare(ours: Any) -> None:
             found = await _told(ours, client, deflate, writes)
             if found != expected:
                 raise AssertionError(f"{found!r} instead of {expected!r}")
+
+
+def _frames(frames: list[tuple[int, bytes]], key: bytes | None) -> bytes:
+    return b"".join(encode_frame(opcode, payload, masking_key=key) for opcode, payload in frames)
 
 
 class _Handler:
