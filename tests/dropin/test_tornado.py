@@ -1,4 +1,4 @@
-"""The drop-in for tornado: whatever comes, in whatever pieces, ours tells and sends the same as tornado's own protocol."""
+"""The drop-in for tornado: whatever comes, in whatever pieces, ours tells and sends the same as tornado's protocol."""
 
 from __future__ import annotations
 
@@ -528,7 +528,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
     [
         "version 7.0 is not",
         "version 6.0.4 is not",
-        "there is no tornado.websocket.WebSocketProtocol13",
+        "there is no tornado.websocket.W",
         "there is no WebSocketProtocol13._read_bytes",
         "does not ask for its protocol",
         "instead of",
