@@ -138,14 +138,13 @@ def test_a_server(made: list[int], compress: bool) -> None:
 
 def test_a_message_that_is_too_big(made: list[int]) -> None:
     async def test() -> None:
-        async with serving(websocket_max_message_size=70_000) as (address, _):
-            async with connect(address) as ws:
-                await ws.send("a" * 70_000)
-                assert len(await ws.recv()) == 70_000
-                await ws.send("a" * 70_001)
-                with pytest.raises(ConnectionClosed):
-                    await ws.recv()
-                assert ws.close_code in (1009, 1006)  # tornado hangs up behind its Close frame, and that may be lost
+        async with serving(websocket_max_message_size=70_000) as (address, _), connect(address) as ws:
+            await ws.send("a" * 70_000)
+            assert len(await ws.recv()) == 70_000
+            await ws.send("a" * 70_001)
+            with pytest.raises(ConnectionClosed):
+                await ws.recv()
+            assert ws.close_code in (1009, 1006)  # tornado hangs up behind its Close frame, and that may be lost
 
     run(test)
 
