@@ -288,6 +288,12 @@ def test_long_messages(client: bool, size: int) -> None:
     assert [len(message) for message in found[0][:-1:2]] == [size, size, size]
 
 
+@pytest.mark.parametrize("limit", [LIMIT + 0.5, float("inf"), 0])
+def test_limits_that_are_no_usual_size(limit: float) -> None:
+    frames = [frame(TEXT, b"a" * size, key=KEY) for size in (0, LIMIT, LIMIT + 1)]
+    compare(frames, False, max_message_size=limit)
+
+
 def test_messages_behind_a_close_frame_are_dropped() -> None:
     burst = frame(TEXT, b"a") + frame(CLOSE, close_payload(1001, b"bye")) + frame(TEXT, b"b")
     for mode in MODES:

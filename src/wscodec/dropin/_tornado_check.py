@@ -21,6 +21,7 @@ from wscodec import FrameDecoder, Role, encode_frame
 __all__ = ["check"]
 
 _LIMIT = 200
+_PATIENCE = 10  # seconds, where something waits for what never comes
 _COMPRESSED = b"\xf2\x48\xcd\xc9\xc9\x07\0"  # "Hello", as in RFC 7692 §7.2.3.1
 
 # What a protocol reads: for each connection one write of the peer's after the other, as frames to be masked.
@@ -109,6 +110,7 @@ class _Handler:
 async def _told(kind: Any, client: bool, deflate: bool, writes: list[bytes]) -> list[Any]:
     """Return what a handler is told, what is sent back, and how many bytes there were."""
     near, far = socket.socketpair()
+    far.settimeout(_PATIENCE)
     with far:
         handler = _Handler()
         handler.protocol = protocol = kind(handler, client, _WebSocketParams(max_message_size=_LIMIT))
@@ -122,7 +124,7 @@ async def _told(kind: Any, client: bool, deflate: bool, writes: list[bytes]) -> 
                 for _ in range(5):
                     await asyncio.sleep(0)
             far.shutdown(socket.SHUT_WR)
-        await reading
+        await asyncio.wait_for(reading, _PATIENCE)
         sizes = (protocol._message_bytes_in, protocol._message_bytes_out, protocol._wire_bytes_out)
         try:
             protocol.write_message("late")

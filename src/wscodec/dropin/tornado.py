@@ -22,7 +22,7 @@ from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol13 as HostProtocol
 
 from wscodec import Encoder, Role
-from wscodec.frames import take_frame
+from wscodec.frames import NO_LIMIT, take_frame
 from wscodec.spec import FIN, LENGTH, LENGTH_16, LENGTH_64, MASKED, OPCODE, RSV1, Opcode
 
 from ._patching import Patch, Place
@@ -49,6 +49,7 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
 
     def __init__(self, handler: Any, mask_outgoing: bool, params: Any) -> None:
         super().__init__(handler, mask_outgoing, params)
+        self._limit = int(min(params.max_message_size, NO_LIMIT))  # tornado's may be a float
         self._encoder = Encoder(Role.CLIENT if mask_outgoing else Role.SERVER)
         self._ahead = b""  # what was read, ...
         self._position = 0  # ... and how much of it is taken
@@ -72,7 +73,7 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
         """Return opcode and payload of the next frame, if it is a whole message; None where that needs a judgement."""
         if self._fragmented_message_buffer is not None:
             return None
-        found = take_frame(self._ahead, self._position, not self.mask_outgoing, self.params.max_message_size)
+        found = take_frame(self._ahead, self._position, not self.mask_outgoing, self._limit)
         if found is None:
             return None
         first, payload, end = found
