@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -33,11 +34,10 @@ pytestmark = [
 TOKEN = "a-token-of-the-test"
 PATIENCE = 60
 
-# What a user has in `jupyter_server_config.py`, and then what tells the test of connections.
-INSTALL = """
-import wscodec.dropin.tornado
-wscodec.dropin.tornado.install()
-"""
+# As the page tells the user: what stands in `jupyter_server_config.py`, and a client.
+PAGE = Path(__file__).parents[2] / "docs" / "tornado.md"
+_, INSTALL, CLIENT = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.M | re.S)
+# What tells the test of connections.
 TELL = """
 from pathlib import Path
 own = wscodec.dropin.tornado.WebSocketProtocol13
@@ -128,7 +128,12 @@ async def example(address: str, kernel: str) -> None:
         assert ws.close_code == 1000
 
 
-def test_an_example_runs_on_jupyter_server(tmp_path: Path) -> None:
+def test_an_example_runs_on_jupyter_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names: dict[str, Any] = {}
     with jupyter(tmp_path, INSTALL + TELL) as address:
-        asyncio.run(example(address, new_kernel(address)))
-        assert (tmp_path / "connections").read_text() == "one\n"
+        kernel = new_kernel(address)
+        asyncio.run(example(address, kernel))
+        exec(CLIENT.replace("localhost:8888", address), names)
+        asyncio.run(names["run"](kernel, TOKEN, "print(6 * 7)"))
+        assert (tmp_path / "connections").read_text() == "one\n" * 2
+    assert capsys.readouterr().out == "42\n"

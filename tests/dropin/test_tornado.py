@@ -520,9 +520,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
     return {
         "version 7.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "7.0"),
         "version 6.0.4 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "6.0.4"),
-        "there is no tornado.websocket.WebSocketProtocol13": lambda: monkeypatch.delattr(
-            tornado.websocket, "WebSocketProtocol13"
-        ),
+        "there is no tornado.websocket.W": lambda: monkeypatch.delattr(tornado.websocket, "WebSocketProtocol13"),
         "there is no WebSocketProtocol13._read_bytes": lambda: monkeypatch.delattr(HostProtocol, "_read_bytes"),
         "does not ask for its protocol": lambda: monkeypatch.setitem(check, "WebSocketHandler", Renamed),
         "instead of": lambda: monkeypatch.setattr(dropin.WebSocketProtocol13, "_handle_message", handle_less),
