@@ -519,7 +519,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
     check = dropin.check.__globals__
     return {
         "version 7.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "7.0"),
-        "version 6.0.4 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "6.0.4"),
+        "version 6.1.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "6.1.0"),
         "there is no tornado.websocket.W": lambda: monkeypatch.delattr(tornado.websocket, "WebSocketProtocol13"),
         "there is no WebSocketProtocol13._read_bytes": lambda: monkeypatch.delattr(HostProtocol, "_read_bytes"),
         "does not ask for its protocol": lambda: monkeypatch.setitem(check, "WebSocketHandler", Renamed),
@@ -531,7 +531,7 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
     "reason",
     [
         "version 7.0 is not",
-        "version 6.0.4 is not",
+        "version 6.1.0 is not",
         "there is no tornado.websocket.W",
         "there is no WebSocketProtocol13._read_bytes",
         "does not ask for its protocol",

@@ -171,7 +171,7 @@ def installed() -> bool:
 
 _patch = Patch(
     "tornado",
-    (6, 1),
+    (6, 2),
     (7,),
     [Place(tornado.websocket, "WebSocketProtocol13", WebSocketProtocol13)],
     functools.partial(check, WebSocketProtocol13),
