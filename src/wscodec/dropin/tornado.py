@@ -21,7 +21,7 @@ from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketClosedError
 from tornado.websocket import WebSocketProtocol13 as HostProtocol
 
-from wscodec import Encoder, Role
+from wscodec import Encoder, Role, backend
 from wscodec.frames import NO_LIMIT, take_frame
 from wscodec.spec import FIN, LENGTH, LENGTH_16, LENGTH_64, MASKED, OPCODE, RSV1, Opcode
 
@@ -32,6 +32,9 @@ __all__ = ["WebSocketProtocol13", "install", "installed", "uninstall"]
 
 # What a stream of tornado reads from its socket at a time, in bytes.
 _CHUNK = 1 << 16
+
+# The longest message that we mask, in bytes or characters: in pure Python, tornado's masking in C soon overtakes ours.
+_LONGEST = NO_LIMIT if backend == "compiled" else 1 << 12
 
 _WHOLE = (FIN | Opcode.TEXT, FIN | Opcode.BINARY)
 
@@ -49,7 +52,7 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
 
     def __init__(self, handler: Any, mask_outgoing: bool, params: Any) -> None:
         super().__init__(handler, mask_outgoing, params)
-        self._limit = int(min(params.max_message_size, NO_LIMIT))  # tornado's may be a float
+        self._limit = int(min(params.max_message_size, _LONGEST))  # tornado's may be a float
         self._encoder = Encoder(Role.CLIENT if mask_outgoing else Role.SERVER)
         self._ahead = b""  # what was read, ...
         self._position = 0  # ... and how much of it is taken
@@ -109,7 +112,7 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
         Raises:
             WebSocketClosedError: the connection is closed; where that happens later, the future raises it.
         """
-        if self._compressor is not None or type(message) is not (bytes if binary else str):
+        if self._compressor is not None or type(message) is not (bytes if binary else str) or len(message) > _LONGEST:
             return super().write_message(message, binary)
         frame = self._encoder.encode(message)
         self._wire_bytes_out += len(frame)
