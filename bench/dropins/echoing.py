@@ -1,7 +1,7 @@
 """A server with a drop-in and without, turn by turn: what a message costs it in CPU time, the kernel's share included.
 
-The server is a module of this package, run as a program. It installs the drop-in where `wscodec` is its argument, prints
-its port, echoes, and ends when its stdin is closed.
+The server is a module of this package, run as a program. It installs the drop-in where `wscodec` is its argument,
+prints its port, echoes, and ends when its stdin is closed.
 """
 
 from __future__ import annotations
