@@ -155,11 +155,15 @@ def test_text_is_judged_the_same(texts: list[bytes]) -> None:
     with_and_without(lambda: [websocket._utils.validate_utf8(text) for text in texts])
 
 
-def test_a_str_is_judged_too() -> None:
-    assert with_and_without(lambda: [websocket._utils.validate_utf8(text) for text in ("aé", "a\ud800")]) == [
-        True,
-        False,
-    ]
+@pytest.mark.parametrize("text", ["aé", "a\ud800"])
+def test_a_str_is_judged_too(text: str) -> None:
+    def test() -> Any:
+        try:
+            return websocket._utils.validate_utf8(text)
+        except TypeError:  # older versions take bytes only
+            return TypeError
+
+    with_and_without(test)
 
 
 # ------------------------------------------------------------------------------------------------------------ sent
@@ -314,8 +318,10 @@ def heard(address: str) -> list[Any]:
 def app_tells(address: str) -> list[Any]:
     """Return what a WebSocketApp calls back."""
     found: list[Any] = []
+    opened_ones: list[WebSocket] = []
 
     def opened(app: Any) -> None:
+        opened_ones.append(app.sock)
         for message in MESSAGES:
             app.send(message, TEXT if isinstance(message, str) else BINARY)
         app.send("enough")
@@ -328,10 +334,11 @@ def app_tells(address: str) -> list[Any]:
         on_close=lambda app, code, reason: found.append((code, reason)),
     )
     app.run_forever()
+    for ws in opened_ones:
+        ws.shutdown()  # an app leaves the socket open where the server closed first
     return found
 
 
-@pytest.mark.filterwarnings("ignore")  # what the host leaves open is not judged here
 def test_an_app(address: str) -> None:
     found = with_and_without(lambda: app_tells(address))
     assert found[: len(MESSAGES)] == MESSAGES

@@ -80,7 +80,7 @@ def installed() -> bool:
 
 _patch = Patch(
     "websocket-client",
-    (1,),
+    (1, 4),
     (2,),
     [
         Place(websocket._utils, "_validate_utf8", begins_text),
