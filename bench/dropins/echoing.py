@@ -32,7 +32,7 @@ def cost(module: str, ours: bool, size: int, in_flight: int, seconds: float) -> 
     command = [sys.executable, "-m", module, *(["wscodec"] if ours else [])]
     with running.running(command, server_core) as server:
         port, pid = server.line().strip(), str(server.process.pid)
-        load = [str(running.LOAD), "echo", port, "10", pid, str(seconds), "0", str(size), str(in_flight)]
+        load = [str(running.LOAD), "echo", port, "2", pid, str(seconds), "0", str(size), str(in_flight)]
         with running.running(load, load_core) as program:
             told = json.loads(program.line())
     return told["server_cpu"] / told["messages"]
