@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from codecs import utf_8_decode
 
-from wscodec import Utf8Validator as _Validator
-from wscodec import apply_mask, is_valid_utf8
+from wscodec import Utf8Validator, apply_mask, is_valid_utf8
 
-__all__ = ["Utf8Validator", "XorMasker", "begins_text"]
+__all__ = ["TextValidator", "XorMasker", "begins_text"]
 
 
 def begins_text(data: bytes) -> bool:
     """Return whether `data` is valid text, or the beginning of one that is cut within a character."""
-    return is_valid_utf8(data) or _Validator().feed(data)
+    return is_valid_utf8(data) or Utf8Validator().feed(data)
 
 
 class XorMasker:
@@ -46,13 +45,13 @@ class XorMasker:
         return masked
 
 
-class Utf8Validator:
+class TextValidator:
     """Validates text that comes in pieces, cut anywhere, and says where it goes wrong (RFC 3629 section 4)."""
 
     __slots__ = ("_failed", "_rest", "_text", "_total")
 
     def __init__(self) -> None:
-        self._text = _Validator()
+        self._text = Utf8Validator()
         self._rest = b""  # of the character that the last piece was cut in
         self._total = 0
         self._failed = False
@@ -102,5 +101,5 @@ def _first_wrong(data: bytes) -> int:
         data.decode()
     except UnicodeDecodeError as error:
         start = error.start
-    text = _Validator()
+    text = Utf8Validator()
     return next(index for index in range(start, len(data)) if not text.feed(data[index : index + 1]))

@@ -15,7 +15,7 @@ from typing import Any
 from autobahn.websocket import protocol
 
 from ._patching import Patch, Place
-from ._wsaccel import Utf8Validator, XorMasker
+from ._wsaccel import TextValidator, XorMasker
 
 __all__ = ["install", "installed", "uninstall"]
 
@@ -66,7 +66,7 @@ _TEXTS = [
 def _check() -> None:
     """Raise an exception where Autobahn is not as it was when this was written; ours is in place."""
     for text in _TEXTS:
-        _expect(_told(Utf8Validator(), text), _told(_HostValidator(), text))
+        _expect(_told(TextValidator(), text), _told(_HostValidator(), text))
     payload = bytes(range(256)) * 5
     for sizes in ((5, 3, 6), (127,), (128, 0, 1, 1000)):
         ours, host = XorMasker(b"\1\2\3\4"), _host_masker(b"\1\2\3\4", sum(sizes))
@@ -90,6 +90,6 @@ _patch = Patch(
     "autobahn",
     (23,),
     (27,),
-    [Place(protocol, "create_xor_masker", _masker), Place(protocol, "Utf8Validator", Utf8Validator)],
+    [Place(protocol, "create_xor_masker", _masker), Place(protocol, "Utf8Validator", TextValidator)],
     _check,
 )

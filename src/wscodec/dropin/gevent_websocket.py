@@ -19,7 +19,7 @@ from wscodec import apply_mask_inplace, decode_utf8
 
 from ._gevent_websocket_check import check
 from ._patching import Patch, Place
-from ._wsaccel import Utf8Validator
+from ._wsaccel import TextValidator
 
 __all__ = ["install", "installed", "uninstall"]
 
@@ -71,7 +71,7 @@ _patch = Patch(
     (0, 10),
     (0, 11),
     [
-        Place(geventwebsocket.websocket, "Utf8Validator", Utf8Validator),
+        Place(geventwebsocket.websocket, "Utf8Validator", TextValidator),
         Place(Header, "mask_payload", _mask),
         Place(Header, "unmask_payload", _mask),
         Place(WebSocket, "_decode_bytes", _decode),
