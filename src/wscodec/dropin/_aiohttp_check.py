@@ -34,11 +34,11 @@ _STREAMS: list[tuple[list[tuple[int, bytes, bool]], int]] = [
     ([(3, b"a", True)], 1),
 ]
 # Where aiohttp makes readers and writers, by names of its modules.
-_USES: list[tuple[Any, str]] = [
-    (WebSocketResponse._pre_start, "WebSocketWriter"),
-    (WebSocketResponse._post_start, "WebSocketReader"),
-    (ClientSession._ws_connect, "WebSocketWriter"),
-    (ClientSession._ws_connect, "WebSocketReader"),
+_USES: list[tuple[type[Any], str, str]] = [
+    (WebSocketResponse, "_pre_start", "WebSocketWriter"),
+    (WebSocketResponse, "_post_start", "WebSocketReader"),
+    (ClientSession, "_ws_connect", "WebSocketWriter"),
+    (ClientSession, "_ws_connect", "WebSocketReader"),
 ]
 
 
@@ -84,9 +84,9 @@ def check(server: type[ServerReader], client: type[ServerReader], writer: type[W
     Args:
         server, client, writer: ours.
     """
-    for method, name in _USES:
-        if name not in method.__code__.co_names:
-            raise LookupError(f"{method.__qualname__} does not ask for {name}")
+    for owner, method, name in _USES:
+        if name not in getattr(owner, method).__code__.co_names:
+            raise LookupError(f"{owner.__name__}.{method} does not ask for {name}")
     for frames, size in _STREAMS:
         for ours, key in ((server, _KEY), (client, None)):
             stream = b"".join(encode_frame(code, data, fin=fin, masking_key=key) for code, data, fin in frames)
