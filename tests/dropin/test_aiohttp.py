@@ -1,4 +1,4 @@
-"""The drop-in for aiohttp: its reader puts into the queue what aiohttp's own puts there, whatever comes, in any pieces."""
+"""The drop-in for aiohttp: its reader tells the same as aiohttp's own, whatever comes, in any pieces."""
 
 from __future__ import annotations
 
@@ -89,7 +89,9 @@ def outcome(kind: Any, reads: list[bytes], size: int, limit: int, taken: list[in
     return reading.outcome()
 
 
-def compare(masked: bool, reads: list[bytes], size: int = 0, limit: int = 1 << 20, taken: tuple[int, ...] = (0,)) -> None:
+def compare(
+    masked: bool, reads: list[bytes], size: int = 0, limit: int = 1 << 20, taken: tuple[int, ...] = (0,)
+) -> None:
     expected = outcome(HostReader, reads, size, limit, list(taken))
     for implementation in BACKENDS:
         with using(implementation):

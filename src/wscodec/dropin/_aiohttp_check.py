@@ -99,7 +99,7 @@ def _told(kind: type[Any], reads: list[bytes]) -> list[Any]:
     """Return the messages that a reader makes of reads, and the error that they end with."""
     told: list[Any] = []
     options = {"decode_text": True} if hasattr(WebSocketResponse, "_parser") else {}
-    queue = WebSocketDataQueue(_Protocol(), _LIMIT, loop=None)  # type: ignore[arg-type]
+    queue = WebSocketDataQueue(_Protocol(), _LIMIT, loop=None)
     reader = kind(queue, _LIMIT, compress=False, **options)
     results = [reader.feed_data(data) for data in reads]
     while queue._buffer:
@@ -113,9 +113,9 @@ def _told(kind: type[Any], reads: list[bytes]) -> list[Any]:
 def _sent(kind: type[HostWriter]) -> bytes:
     """Return what a writer has written when the connection is closed."""
     protocol = _Protocol()
-    writer = kind(protocol, protocol.transport)  # type: ignore[arg-type]
+    writer = kind(protocol, protocol.transport)
     for data in (b"a", b"b" * 200, b"c" * 70_000, bytearray(b"d"), b"e"):
-        _result(writer.send_frame(data, WSMsgType.BINARY))  # type: ignore[arg-type]
+        _result(writer.send_frame(data, WSMsgType.BINARY))
     protocol.run()
     _result(writer.send_frame(b"f", WSMsgType.TEXT))
     _result(writer.close(1000, b"bye"))

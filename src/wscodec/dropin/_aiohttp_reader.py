@@ -29,7 +29,7 @@ _new = tuple.__new__  # a NamedTuple's own way of being made takes twice as long
 _TEXT, _BINARY = WSMsgType.TEXT, WSMsgType.BINARY
 
 
-class ServerReader(HostReader):
+class ServerReader(HostReader):  # type: ignore[misc]
     """Reads a client's frames into aiohttp's queue of messages.
 
     A frame that is a whole message and not compressed is read here. All other frames are handed to aiohttp's reader as
@@ -74,7 +74,7 @@ class ServerReader(HostReader):
             if position == len(data):
                 return _FINE
         if self._failed:
-            return super().feed_data(data)
+            return True, data
         if self._waiting():
             self._give(b"")
         if self._rest:
@@ -152,7 +152,8 @@ class ServerReader(HostReader):
 
     def _take_piece(self, data: bytes, position: int) -> int:
         """Take what there is of a payload, and return the position behind it."""
-        assert self._header is not None
+        header = self._header
+        assert header is not None
         ready: list[Event] = []
         try:
             position += self._message.read(self._frames, data, position, True, ready)
@@ -161,7 +162,7 @@ class ServerReader(HostReader):
             return position
         for message in ready:
             kind = _TEXT if type(message) is str else _BINARY
-            self._put(_new(WSMessage, (kind, message, "")), self._header.length)
+            self._put(_new(WSMessage, (kind, message, "")), header.length)
             self._header = None
         return position
 

@@ -86,7 +86,7 @@ class GatheringTransport:
         self._transport.abort()
 
 
-class Writer(HostWriter):
+class Writer(HostWriter):  # type: ignore[misc]
     """aiohttp's writer of frames, on a transport that gathers what is written.
 
     The connection's protocol gets the same transport, so that whoever closes it closes that one.

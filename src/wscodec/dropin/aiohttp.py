@@ -3,9 +3,9 @@
     import wscodec.dropin.aiohttp
     wscodec.dropin.aiohttp.install()
 
-From then on each new WebSocket of aiohttp, server or client, writes once in a tick of the event loop, and a server reads
-what is not compressed with the reader of ours. Where aiohttp runs without its compiled modules, ours takes their place
-in clients, too. All else is aiohttp's.
+From then on each new WebSocket of aiohttp, server or client, writes once in a tick of the event loop, and servers read
+with ours what is not compressed. Where aiohttp runs without its compiled modules, clients do, too, and mask with ours.
+All else is aiohttp's.
 
 Floor 5.
 """
