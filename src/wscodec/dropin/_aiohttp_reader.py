@@ -18,8 +18,8 @@ from wscodec.spec import CONTROL, FIN, OPCODE
 
 __all__ = ["ClientReader", "HostReader", "ServerReader"]
 
-# What is read before the queue is looked at again, in bytes: of that, 1,400 messages can come.
-_WINDOW: Final = 8192
+# What is read before the queue is looked at again, in bytes: 2,700 messages at most.
+_WINDOW: Final = 1 << 14
 _PLAIN: Final = (FIN | Opcode.TEXT, FIN | Opcode.BINARY)
 _NOT_TEXT: Final = b"\x81\x01\xff"
 _FINE: Final = (False, b"")
@@ -70,7 +70,9 @@ class ServerReader(HostReader):  # type: ignore[misc]
             data = bytes(data)
         position = 0
         if self._between and len(data) <= _WINDOW:
-            position = self._take_messages(data, 0)
+            ready: list[Event] = []
+            position = take_messages(data, 0, self.masked, self._longest, ready)
+            self._put_all(ready)
             if position == len(data):
                 return _FINE
         if self._failed:
@@ -103,30 +105,29 @@ class ServerReader(HostReader):  # type: ignore[misc]
             elif self._theirs:
                 position = self._pass_on(data, position)
             else:
-                if not (self._frames.held or self._in_fragments or self._is_full()):
-                    position = self._take_window(data, position)
-                if position < end:
+                start, position = position, self._take_window(data, position)
+                if position == start:
                     position = self._take_header(data, position)
 
     # Whole messages
 
     def _take_window(self, data: bytes, position: int) -> int:
-        """Take the plain messages of the next few kilobytes, and return the position behind them."""
-        if position == 0 and len(data) <= _WINDOW:
-            return self._take_messages(data, 0)
-        with memoryview(data)[position : position + _WINDOW] as window:
-            return position + self._take_messages(window, 0)
-
-    def _take_messages(self, data: bytes | memoryview, position: int) -> int:
+        """Take the plain messages among the next few kilobytes, if it is time for some; return where they end."""
+        if self._frames.held or self._in_fragments or self._is_full():
+            return position
         ready: list[Event] = []
-        position = take_messages(data, position, self.masked, self._longest, ready)
-        for message in ready:
+        with memoryview(data)[position : position + _WINDOW] as window:
+            position += take_messages(window, 0, self.masked, self._longest, ready)
+        self._put_all(ready)
+        return position
+
+    def _put_all(self, messages: list[Event]) -> None:
+        for message in messages:
             if type(message) is str:
                 size = len(message) if message.isascii() else len(message.encode())
                 self._put(_new(WSMessage, (_TEXT, message, "")), size)
             else:
                 self._put(_new(WSMessage, (_BINARY, message, "")), len(message))  # type: ignore[arg-type]
-        return position
 
     # Frames in pieces
 
