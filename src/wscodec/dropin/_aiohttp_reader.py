@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import WSMessage, WSMsgType
 from aiohttp.http import WebSocketReader as HostReader
 
-from wscodec import Header, InvalidUtf8, Opcode
+from wscodec import Header, InvalidUtf8, Opcode, parse_header
 from wscodec.assembly import WholeMessage
 from wscodec.events import Event
 from wscodec.frames import NO_LIMIT, FrameReader, take_messages
@@ -112,11 +112,15 @@ class ServerReader(HostReader):  # type: ignore[misc]
     # Whole messages
 
     def _take_window(self, data: bytes, position: int) -> int:
-        """Take the plain messages among the next few kilobytes, if it is time for some; return where they end."""
+        """Take the plain messages of the next few kilobytes, or a longer one; return where they end."""
         if self._frames.held or self._in_fragments or self._is_full():
             return position
+        header = parse_header(data, position)
+        if header is None:
+            return position
+        end = position + max(_WINDOW, header.size + header.length)
         ready: list[Event] = []
-        with memoryview(data)[position : position + _WINDOW] as window:
+        with memoryview(data)[position:end] as window:
             position += take_messages(window, 0, self.masked, self._longest, ready)
         self._put_all(ready)
         return position

@@ -95,9 +95,7 @@ class Writer(HostWriter):  # type: ignore[misc]
         protocol, transport, options: as aiohttp's writer takes them.
     """
 
-    gathering = True
-
     def __init__(self, protocol: Any, transport: Any, **options: Any) -> None:
-        if self.gathering and protocol.transport is transport and type(transport) is not GatheringTransport:
+        if protocol.transport is transport and type(transport) is not GatheringTransport:
             transport = protocol.transport = GatheringTransport(transport, protocol._loop)
         super().__init__(protocol, transport, **options)

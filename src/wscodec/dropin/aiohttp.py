@@ -1,11 +1,10 @@
-"""aiohttp on this codec: what its WebSockets read from clients, and when they write.
+"""aiohttp, whose WebSockets write once in a tick, and on this codec where aiohttp itself is not compiled.
 
     import wscodec.dropin.aiohttp
     wscodec.dropin.aiohttp.install()
 
-From then on each new WebSocket of aiohttp, server or client, writes once in a tick of the event loop, and servers read
-with ours what is not compressed. Where aiohttp runs without its compiled modules, clients do, too, and mask with ours.
-All else is aiohttp's.
+From then on each new WebSocket of aiohttp, server or client, writes once in a tick of the event loop. The compiled
+reader and mask of aiohttp are fast and stay. Where it runs without them, ours read what is not compressed, and mask.
 
 Floor 5.
 """
@@ -29,21 +28,15 @@ from ._patching import Patch, Place
 __all__ = ["install", "installed", "uninstall"]
 
 
-def install(*, gather: bool = True) -> bool:
+def install() -> bool:
     """Give ours to all WebSockets of aiohttp that are opened from now on.
 
     Before that it is tried on this version of aiohttp. Where something is not as it was, a warning says so, once, and
     aiohttp stays as it is.
 
-    Args:
-        gather: whether what is sent in one tick of the event loop is written at its end, all at once. Without, each
-            message is written at once, as in aiohttp: for applications that send and then block the event loop. The
-            last call counts, for all.
-
     Returns:
         Whether ours is in place.
     """
-    Writer.gathering = gather
     return _patch.install()
 
 
@@ -71,18 +64,17 @@ server_reader = functools.partial(_new_reader, ServerReader)
 client_reader = functools.partial(_new_reader, ClientReader)
 
 
-def _places() -> list[Place]:
-    """Return where ours is faster, which depends on what of aiohttp and of this codec is compiled."""
-    places = [
-        Place(aiohttp.web_ws, "WebSocketWriter", Writer),
-        Place(aiohttp.client, "WebSocketWriter", Writer),
+# The readers of which aiohttp's are slower: none where those are compiled, or ours are not.
+_readers = [ServerReader, ClientReader] if backend == "compiled" and HostReader.__module__.endswith("_py") else []
+_places = [
+    Place(aiohttp.web_ws, "WebSocketWriter", Writer),
+    Place(aiohttp.client, "WebSocketWriter", Writer),
+]
+if _readers:
+    _places += [
+        Place(aiohttp.web_ws, "WebSocketReader", server_reader),
+        Place(aiohttp.client, "WebSocketReader", client_reader),
+        Place(aiohttp._websocket.writer, "websocket_mask", _mask),
     ]
-    if backend == "compiled":
-        places.append(Place(aiohttp.web_ws, "WebSocketReader", server_reader))
-        if HostReader.__module__.endswith("_py"):
-            places.append(Place(aiohttp.client, "WebSocketReader", client_reader))
-            places.append(Place(aiohttp._websocket.writer, "websocket_mask", _mask))
-    return places
 
-
-_patch = Patch("aiohttp", (3, 11), (3, 15), _places(), functools.partial(check, ServerReader, ClientReader, Writer))
+_patch = Patch("aiohttp", (3, 11), (3, 15), _places, functools.partial(check, Writer, _readers))
