@@ -38,12 +38,16 @@ class GatheringTransport:
 
     def write(self, data: Any) -> None:
         """Write `data` at the end of the tick; at once where it is long, or could change until then."""
+        if type(data) is not bytes:
+            self.flush()
+            self._transport.write(data)
+            return
         pieces = self._pieces
         if not pieces:
             self._call_soon(self.flush)
         pieces.append(data)
         self._size += len(data)
-        if self._size >= _LARGE or type(data) is not bytes:
+        if self._size >= _LARGE:
             self.flush()
 
     def writelines(self, pieces: Any) -> None:
