@@ -101,7 +101,7 @@ def seconds_of(work: Work) -> float:
 
 
 def alone(rounds: int) -> Iterator[list[str]]:
-    """Measure readers by themselves; that of clients is in place only where aiohttp's is not compiled."""
+    """Measure readers by themselves; ours are in place only where aiohttp's are not compiled."""
     yield ["us per message", "with", "without", "ratio"]
     for title, count, make in cases():
         ours, theirs = make(True), make(False)
