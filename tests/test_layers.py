@@ -46,7 +46,7 @@ MAY_IMPORT = {
 # What is neither ours nor the standard library's.
 THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
 # A drop-in's host: the name of the module itself, and of its private parts.
-DROPINS = {"uvicorn", "wsproto"}
+DROPINS = {"uvicorn", "websockets", "wsproto"}
 SHARED_BY_DROPINS = {"_patching"}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
 MAY_DO_IO = {4, 5, 6}
