@@ -72,7 +72,8 @@ class _WithCodec:
     def __init__(self, *args: Any, **options: Any) -> None:
         for argument in args:
             if isinstance(argument, Protocol):
-                argument.__class__ = _protocol_class(type(argument))
+                host_class: Any = type(argument)
+                argument.__class__ = _protocol_class(host_class)
         super().__init__(*args, **options)
 
 
