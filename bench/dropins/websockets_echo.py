@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from websockets.asyncio.server import serve
 
+from ..echo.servers import running
 from ..echo.servers.handlers import echo
-from ..echo.servers.running import HOST, MAX_SIZE, factory, port_of
-from ..echo.servers.running import serve as run
 
 
 @asynccontextmanager
-async def listen():
-    async with serve(echo, HOST, 0, compression=None, max_size=MAX_SIZE) as server:
-        yield port_of(server.sockets)
+async def listen() -> AsyncIterator[int]:
+    """Serve without compression, and yield the port."""
+    async with serve(echo, running.HOST, 0, compression=None, max_size=running.MAX_SIZE) as server:
+        yield running.port_of(server.sockets)
 
 
 if __name__ == "__main__":
@@ -24,5 +25,5 @@ if __name__ == "__main__":
         import wscodec.dropin.websockets
 
         assert wscodec.dropin.websockets.install()
-    with asyncio.Runner(loop_factory=factory("uvloop")) as runner:
-        runner.run(run(listen()))
+    with asyncio.Runner(loop_factory=running.factory("uvloop")) as runner:
+        runner.run(running.serve(listen()))

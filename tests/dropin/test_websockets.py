@@ -28,6 +28,7 @@ from websockets.uri import parse_uri
 from wscodec.dropin import websockets as dropin
 
 BACKENDS = (PURE, *COMPILED[:1])
+needs_compiled = pytest.mark.skipif(not COMPILED, reason="without compiled modules it stays out")
 Reads = list[bytes]
 
 
@@ -291,7 +292,8 @@ def test_what_inflates_beyond_the_limit_is_refused() -> None:
         assert bool(compare(CLIENT, [data], "deflate", limit)[-2].startswith("sent 1009")) is (limit < 100_000)
 
 
-def test_data_behind_the_handshake_is_read(impl: Implementation, installed: None) -> None:
+@needs_compiled
+def test_data_behind_the_handshake_is_read(installed: None) -> None:
     client, server = handshake(ClientProtocol(parse_uri("ws://test/")), ServerProtocol(), b"\x81\x02hi\x81")
     assert [event.data for event in client.events_received()[1:]] == [b"hi"]
     client.send_text(b"hello")
@@ -411,7 +413,13 @@ def test_what_is_logged_is_the_same(impl: Implementation) -> None:
 
 # -------------------------------------------------------------------------------------------------- installation
 
-PLACES = [(Protocol, "parse"), (Protocol, "send_frame"), (Connection, "recv"), (Connection, "send")]
+PLACES = [
+    (Protocol, "parse"),
+    (Protocol, "send_binary"),
+    (Protocol, "send_text"),
+    (Connection, "recv"),
+    (Connection, "send"),
+]
 ORIGINALS = [getattr(owner, name) for owner, name in PLACES]
 
 
@@ -420,7 +428,7 @@ def found() -> list[Any]:
 
 
 @pytest.fixture
-def installed(impl: Implementation) -> Iterator[None]:
+def installed() -> Iterator[None]:
     """Ours is in place."""
     assert dropin.install()
     yield
@@ -433,7 +441,8 @@ def websockets_is_left_as_it_was() -> Iterator[None]:
     assert found() == ORIGINALS
 
 
-def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
+@needs_compiled
+def test_installing_is_idempotent_and_can_be_undone() -> None:
     assert not dropin.installed()
     dropin.uninstall()
     for _ in range(2):
@@ -446,7 +455,16 @@ def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> Non
         assert found() == ORIGINALS
 
 
-def test_connections_keep_what_they_began_with(impl: Implementation) -> None:
+def test_it_stays_out_where_it_would_be_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    with using(PURE):
+        monkeypatch.setattr(dropin._patch, "_warned", False)
+        with pytest.warns(RuntimeWarning, match="stays out of websockets.*compiled modules"):
+            assert dropin.install() is False
+        assert not dropin.installed()
+
+
+@needs_compiled
+def test_connections_keep_what_they_began_with() -> None:
     before = Protocol(CLIENT)
     assert dropin.install()
     during = Protocol(CLIENT)
@@ -458,18 +476,20 @@ def test_connections_keep_what_they_began_with(impl: Implementation) -> None:
         assert [event.data for event in protocol.events_received()] == [b"hi"]
 
 
-def test_what_others_put_over_ours_stays(impl: Implementation, monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_compiled
+def test_what_others_put_over_ours_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     assert dropin.install()
     with monkeypatch.context() as patched:
-        patched.setattr(Protocol, "send_frame", print)
+        patched.setattr(Protocol, "send_text", print)
         assert not dropin.installed()
         dropin.uninstall()
-        assert found() == [ORIGINALS[0], print, *ORIGINALS[2:]]
+        assert found() == [*ORIGINALS[:2], print, *ORIGINALS[3:]]
     dropin.uninstall()
-    Protocol.send_frame = ORIGINALS[1]
+    Protocol.send_text = ORIGINALS[2]
 
 
-def test_the_self_test_says_nothing(impl: Implementation, caplog: pytest.LogCaptureFixture) -> None:
+@needs_compiled
+def test_the_self_test_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         assert dropin.install()
     dropin.uninstall()
@@ -492,11 +512,12 @@ def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
     }
 
 
+@needs_compiled
 @pytest.mark.parametrize(
     "reason", ["version 18.0 is not", "version 12.0 is not", "there is no", "instead of", "recv waits"]
 )
 def test_where_websockets_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
+    monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
     monkeypatch.setattr(dropin._patch, "_warned", False)
     with monkeypatch.context() as changed:

@@ -13,14 +13,14 @@ from typing import Any
 
 from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Protocol, Side
+from websockets.protocol import Protocol, Side, State
 
 from wscodec import apply_mask, build_header
 from wscodec.frames import NO_LIMIT, take_frame
 from wscodec.keys import take_key
 from wscodec.spec import FIN, LENGTH, LENGTH_16, MASKED, OPCODE, RSV1, RSV2, RSV3
 
-__all__ = ["host_parse", "host_send_frame", "parse", "send_frame"]
+__all__ = ["host_parse", "host_send_binary", "host_send_text", "parse", "send_binary", "send_text"]
 
 _OPCODES = {int(opcode): opcode for opcode in Opcode}
 # The first bytes of whole messages that are not compressed.
@@ -32,7 +32,8 @@ _DEFLATE = {PerMessageDeflate}
 _HAS_CURRENT_SIZE = "current_size" in Protocol.parse.__code__.co_names
 
 host_parse = Protocol.parse
-host_send_frame = Protocol.send_frame
+host_send_binary = Protocol.send_binary
+host_send_text = Protocol.send_text
 
 
 def parse(self: Any) -> Generator[None, None, None]:
@@ -42,18 +43,35 @@ def parse(self: Any) -> Generator[None, None, None]:
     yield from host_parse(self)
 
 
-def send_frame(self: Any, frame: Any) -> None:
-    """Take the place of `Protocol.send_frame`: write a frame, after the extensions have had it."""
-    if self.debug or type(frame.data) is not bytes or not _only_deflates(self):
-        host_send_frame(self, frame)
-        return
-    frame.check()
-    for extension in self.extensions:
-        frame = extension.encode(frame)
-    data = frame.data
-    key = None if self.side is Side.SERVER else take_key()
-    header = build_header(frame.opcode, len(data), fin=frame.fin, rsv1=frame.rsv1, masking_key=key)
-    self.writes.append(header + (data if key is None else apply_mask(data, key)))
+def send_text(self: Any, data: Any, fin: bool = True) -> None:
+    """Take the place of `Protocol.send_text`."""
+    if not fin or not _send(self, Opcode.TEXT, data):
+        host_send_text(self, data, fin)
+
+
+def send_binary(self: Any, data: Any, fin: bool = True) -> None:
+    """Take the place of `Protocol.send_binary`."""
+    if not fin or not _send(self, Opcode.BINARY, data):
+        host_send_binary(self, data, fin)
+
+
+def _send(protocol: Any, opcode: int, data: Any) -> bool:
+    """Write a message as one frame, if there is nothing to judge or to log, and return whether that was so."""
+    if (
+        type(data) is not bytes
+        or protocol.state is not State.OPEN
+        or protocol.expect_continuation_frame
+        or protocol.extensions
+        or protocol.debug
+    ):
+        return False
+    if protocol.side is Side.SERVER:
+        frame = build_header(opcode, len(data)) + data
+    else:
+        key = take_key()
+        frame = build_header(opcode, len(data), masking_key=key) + apply_mask(data, key)
+    protocol.writes.append(frame)
+    return True
 
 
 def _only_deflates(protocol: Any) -> bool:
@@ -92,13 +110,18 @@ def _take_whole_frames(protocol: Any) -> int | None:
     """
     buffer = protocol.reader.buffer
     masked = protocol.side is Side.SERVER
+    plain = _PLAIN if _only_deflates(protocol) else {}
     position = 0
     try:
         while True:
             limit = _limit(protocol)
             bound = NO_LIMIT if limit is None else int(min(limit, NO_LIMIT))
-            position = _take_plain(protocol, buffer, position, masked, bound)
             found = take_frame(buffer, position, masked, bound)
+            if _size_so_far(protocol) is None:
+                while found is not None and found[0] in plain:
+                    first, payload, position = found
+                    protocol.events.append(Frame(plain[first], payload))
+                    found = take_frame(buffer, position, masked, bound)
             if found is None:
                 break
             first, payload, end = found
@@ -112,20 +135,6 @@ def _take_whole_frames(protocol: Any) -> int | None:
     finally:
         del buffer[:position]
     return _needed(buffer, masked, bound)
-
-
-def _take_plain(protocol: Any, buffer: bytearray, position: int, masked: bool, bound: int) -> int:
-    """Take whole messages that are not compressed, and return the position behind them."""
-    if _size_so_far(protocol) is not None or not _only_deflates(protocol):
-        return position
-    take_event = protocol.events.append
-    while (found := take_frame(buffer, position, masked, bound)) is not None:
-        opcode = _PLAIN.get(found[0])
-        if opcode is None:
-            break
-        take_event(Frame(opcode, found[1]))
-        position = found[2]
-    return position
 
 
 def _take_other(protocol: Any, opcode: int, first: int, payload: bytes, limit: int | None) -> None:

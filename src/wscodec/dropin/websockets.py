@@ -23,11 +23,11 @@ from websockets.protocol import Protocol
 from ._patching import Patch, Place
 from ._websockets_asyncio import recv, send
 from ._websockets_check import check
-from ._websockets_frames import parse, send_frame
+from ._websockets_frames import parse, send_binary, send_text
 
 __all__ = ["ClientConnection", "ServerConnection", "install", "installed", "uninstall", "with_codec"]
 
-_Frames: Any = type("_Frames", (Protocol,), {"parse": parse, "send_frame": send_frame})
+_Frames: Any = type("_Frames", (Protocol,), {"parse": parse, "send_binary": send_binary, "send_text": send_text})
 _Messages: Any = type("_Messages", (Connection,), {"recv": recv, "send": send})
 
 
@@ -93,7 +93,8 @@ _patch = Patch(
     (18,),
     [
         Place(Protocol, "parse", parse),
-        Place(Protocol, "send_frame", send_frame),
+        Place(Protocol, "send_binary", send_binary),
+        Place(Protocol, "send_text", send_text),
         Place(Connection, "recv", recv),
         Place(Connection, "send", send),
     ],
