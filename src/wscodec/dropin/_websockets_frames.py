@@ -1,7 +1,8 @@
 """Frames of websockets' sans-I/O protocol, read and written by this codec.
 
-What is unusual is left to websockets: a header that it may refuse, a connection that logs each frame. Errors are
-raised by its own code, or thrown into its own parser, which then fails the connection as it always does.
+Frames that are whole are cut out by this codec. A frame that a read cuts is left to websockets, and so is a header that
+it may refuse, and a connection that logs each frame. Errors are thrown into its own parser, which then fails the
+connection as it always does.
 
 Floor 5.
 """
@@ -18,16 +19,14 @@ from websockets.protocol import Protocol, Side, State
 from wscodec import apply_mask, build_header
 from wscodec.frames import NO_LIMIT, take_frame
 from wscodec.keys import take_key
-from wscodec.spec import FIN, LENGTH, LENGTH_16, MASKED, OPCODE, RSV1, RSV2, RSV3
+from wscodec.spec import FIN, OPCODE, RSV1, RSV2, RSV3
 
 __all__ = ["host_parse", "host_send_binary", "host_send_text", "parse", "send_binary", "send_text"]
 
 _OPCODES = {int(opcode): opcode for opcode in Opcode}
 # The first bytes of whole messages that are not compressed.
 _PLAIN = {FIN | opcode: opcode for opcode in (Opcode.TEXT, Opcode.BINARY)}
-_SHORTEST = 2  # frame, in bytes
 _DEFLATE = {PerMessageDeflate}
-
 # They were renamed together.
 _HAS_CURRENT_SIZE = "current_size" in Protocol.parse.__code__.co_names
 
@@ -80,34 +79,45 @@ def _only_deflates(protocol: Any) -> bool:
 
 
 def _take_frames(protocol: Any) -> Generator[None, None, None]:
-    """Take frames until there is something that websockets has to judge."""
+    """Take frames until the stream ends: the whole ones in a run, and the one that is cut as websockets does."""
     reader = protocol.reader
-    while not reader.eof:
-        try:
-            needed = _take_whole_frames(protocol)
-        except Exception as error:
-            _fail(protocol, error)
-            needed = _SHORTEST
-        if needed is None:
-            return
-        while len(reader.buffer) < needed and not reader.eof:
-            yield  # for good, if another parser is in place now
+    try:
+        while not (yield from reader.at_eof()):
+            # The last event lives on until the next read, as in websockets' parser. Without that, the C library gives
+            # the top of its heap back after each message and takes it again: a third of the time, with 64 KiB.
+            _last = _take_whole_frames(protocol)
+            if reader.buffer:
+                _last = yield from _take_cut_frame(protocol)
+    except Exception as error:
+        _fail(protocol, error)
+        yield  # for good: another parser is in place
+
+
+def _take_cut_frame(protocol: Any) -> Generator[None, None, Any]:
+    """Take a frame that is not all there, or whose header may be refused, and return it."""
+    frame = yield from Frame.parse(
+        protocol.reader.read_exact,
+        mask=protocol.side is Side.SERVER,
+        max_size=_limit(protocol),
+        extensions=protocol.extensions,
+    )
+    protocol.recv_frame(frame)
+    return frame
 
 
 def _fail(protocol: Any, error: Exception) -> None:
     """Have websockets do what it does where its own parser raises this."""
-    protocol.reader.discard()
+    reader = protocol.reader
+    reader.discard()
+    ended, reader.eof = reader.eof, False
     parser = host_parse(protocol)
     next(parser)  # it waits for data now
+    reader.eof = ended
     parser.throw(error)
 
 
-def _take_whole_frames(protocol: Any) -> int | None:
-    """Take all frames that are whole.
-
-    Returns:
-        How many bytes there must be for the next one, as far as they tell; None where websockets is to go on.
-    """
+def _take_whole_frames(protocol: Any) -> Any:
+    """Take frames for as long as they are whole and their headers as they should be, and return the last event."""
     buffer = protocol.reader.buffer
     masked = protocol.side is Side.SERVER
     plain = _PLAIN if _only_deflates(protocol) else {}
@@ -122,19 +132,16 @@ def _take_whole_frames(protocol: Any) -> int | None:
                     first, payload, position = found
                     protocol.events.append(Frame(plain[first], payload))
                     found = take_frame(buffer, position, masked, bound)
-            if found is None:
+            opcode = None if found is None else _OPCODES.get(found[0] & OPCODE)
+            if found is None or opcode is None:
                 break
-            first, payload, end = found
-            opcode = _OPCODES.get(first & OPCODE)
-            if opcode is None:
-                break
-            position = end
+            first, payload, position = found
             _take_other(protocol, opcode, first, payload, limit)
             if opcode is Opcode.CLOSE:
-                return _SHORTEST
+                break
     finally:
         del buffer[:position]
-    return _needed(buffer, masked, bound)
+    return protocol.events[-1] if protocol.events else None
 
 
 def _take_other(protocol: Any, opcode: int, first: int, payload: bytes, limit: int | None) -> None:
@@ -162,22 +169,3 @@ def _limit(protocol: Any) -> int | None:
     if limit is None or of_frame is None:
         return of_frame if limit is None else limit
     return min(limit, of_frame)
-
-
-def _needed(buffer: bytearray, masked: bool, bound: int) -> int | None:
-    """Return how long the buffer must be, as far as it tells; None where websockets is to judge what is there."""
-    known = len(buffer)
-    if known < _SHORTEST:
-        return _SHORTEST
-    if buffer[0] & OPCODE not in _OPCODES or bool(buffer[1] & MASKED) is not masked:
-        return None
-    length, size = buffer[1] & LENGTH, 2
-    if length >= LENGTH_16:
-        size = 4 if length == LENGTH_16 else 10
-        if known < size:
-            return size
-        length = int.from_bytes(buffer[2:size])
-    if length > bound:
-        return None
-    size += length + 4 * masked
-    return size if size > known else None  # where it is whole, its length is not in the shortest form
