@@ -176,8 +176,8 @@ def medians(pairs: list[tuple[float, float]], factor: float, digits: int) -> lis
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.dropins.websockets", description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each round of the server")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.7, help="of each round of the server")
     parser.add_argument("--only", choices=("alone", "server"))
     options = parser.parse_args()
     if options.only != "server":
