@@ -1,8 +1,8 @@
 """`python -m bench.dropins.websockets`: websockets with the drop-in and without, its protocol alone and its server.
 
 Times are CPU time, those of the server with the kernel's share; with and without take turns, and ratios are medians
-over rounds that were measured next to each other. Larger messages are measured with the server alone: in one process, what
-they cost depends most on the heap that the other way has left behind.
+over rounds that were measured next to each other. Larger messages are measured with the server alone: in one process,
+what they cost depends most on the heap that the other way has left behind.
 """
 
 from __future__ import annotations

@@ -375,6 +375,16 @@ def test_create_connection_by_hand(compression: Any) -> None:
     assert served == [(True, True), (False, False)]
 
 
+def test_a_subclass_by_hand_is_made_once() -> None:
+    class Mine(dropin.ServerConnection):  # type: ignore[misc]
+        pass
+
+    for made in (dropin.ServerConnection, dropin.ClientConnection, Mine):
+        assert dropin.with_codec(made) is made
+    with pytest.raises(TypeError):
+        dropin.with_codec(5)
+
+
 # -------------------------------------------------------------------------------------------------------- threads
 
 

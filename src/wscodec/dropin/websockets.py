@@ -60,8 +60,10 @@ def with_codec(connection_class: Any) -> Any:
         connection_class: a connection class of websockets, for asyncio, threads or trio, or a subclass of one.
 
     Returns:
-        A subclass.
+        A subclass, or the class itself where it is on this codec already.
     """
+    if issubclass(connection_class, _WithCodec):
+        return connection_class
     bases = (connection_class, _Messages) if issubclass(connection_class, Connection) else (connection_class,)
     return type(connection_class.__name__, (_WithCodec, *bases), {"__module__": connection_class.__module__})
 
