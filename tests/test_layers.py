@@ -47,7 +47,7 @@ MAY_IMPORT = {
 THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
 # A drop-in's host: what the names of the module itself, and of its private parts, begin with. The second table has the
 # package that it imports, where that has another name.
-DROPINS = {"aiohttp", "autobahn", "gevent", "tornado", "uvicorn", "websocket", "wsproto"}
+DROPINS = {"aiohttp", "autobahn", "gevent", "tornado", "uvicorn", "websocket", "websockets", "wsproto"}
 HOST_PACKAGES = {"gevent": "geventwebsocket"}
 SHARED_BY_DROPINS = {"_hosts", "_patching", "_wsaccel"}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
