@@ -130,7 +130,9 @@ def import_next() -> None:
         sys.modules[__name__] = ours
 
 
-sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
-if os.environ.get("WSCODEC_RUN"):
-    sys.meta_path.insert(0, HostFinder(dict(pair.split("=") for pair in os.environ["WSCODEC_RUN"].split(","))))
-import_next()
+# By this name Python imports it when it starts; by another one, it is somebody who looks at what there is.
+if __name__ == "sitecustomize":
+    sys.path[:] = [folder for folder in sys.path if folder != os.path.dirname(__file__)]
+    if os.environ.get("WSCODEC_RUN"):
+        sys.meta_path.insert(0, HostFinder(dict(pair.split("=") for pair in os.environ["WSCODEC_RUN"].split(","))))
+    import_next()
