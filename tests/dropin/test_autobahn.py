@@ -311,7 +311,7 @@ TWISTED = Path(__file__).with_name("autobahn_twisted.py")
 
 
 def test_on_twisted() -> None:
-    pytest.importorskip("twisted", reason="Twisted is not installed")
+    pytest.importorskip("twisted.python", reason="Twisted is not installed")
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
     done = subprocess.run(
         [sys.executable, str(TWISTED)], env=environment, capture_output=True, text=True, timeout=60, check=False

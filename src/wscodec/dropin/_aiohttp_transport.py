@@ -14,7 +14,7 @@ from aiohttp.http import WebSocketWriter as HostWriter
 
 __all__ = ["GatheringTransport", "HostWriter", "Writer"]
 
-# So much is not kept for the end of the tick, nor copied to make one piece of it.
+# So much, in bytes, is not kept for the end of the tick, and a piece of it not copied to make one of several.
 _LARGE: Final = 1 << 16
 
 
@@ -38,7 +38,8 @@ class GatheringTransport:
 
     def write(self, data: Any) -> None:
         """Write `data` at the end of the tick; at once where it is long, or could change until then."""
-        if type(data) is not bytes:
+        size = len(data)
+        if size >= _LARGE or type(data) is not bytes:
             self.flush()
             self._transport.write(data)
             return
@@ -46,7 +47,7 @@ class GatheringTransport:
         if not pieces:
             self._call_soon(self.flush)
         pieces.append(data)
-        self._size += len(data)
+        self._size += size
         if self._size >= _LARGE:
             self.flush()
 
@@ -59,16 +60,12 @@ class GatheringTransport:
         """Write now what is to be written."""
         if not self._pieces:
             return
-        pieces, self._pieces = self._pieces, []
-        size, self._size = self._size, 0
-        if self.is_closing():
-            return
-        if len(pieces) == 1:
-            self._transport.write(pieces[0])
-        elif size < _LARGE:
-            self._transport.write(b"".join(pieces))
-        else:
-            self._transport.writelines(pieces)
+        data = b"".join(self._pieces)
+        self._pieces = []
+        self._size = 0
+        # Not `writelines`: in Python 3.12.0 to 3.12.8, 3.13.0 and 3.13.1 it never pauses the writer (CVE-2024-12254).
+        if not self.is_closing():
+            self._transport.write(data)
 
     def write_eof(self) -> None:
         """Write, and close this direction."""
