@@ -14,6 +14,8 @@ from implementations import COMPILED
 
 CASES = 20
 ROUNDS = 40  # caches and free lists fill in the first ones; what is random makes some more noise
+# Bytes of a round that are no leak of ours: some Pythons keep the names of tasks.
+SLACK = {"channel": 300}
 OURS = [target for target in TARGETS if not target.startswith(("websockets_", "wsproto_"))]
 
 pytestmark = pytest.mark.skipif(not COMPILED, reason="there are no compiled modules")
@@ -26,15 +28,15 @@ def traced() -> Iterator[None]:
     tracemalloc.stop()
 
 
-def settles(drawn: list[Any]) -> bool:
-    """Return whether a round of the cases comes to leave no more memory in use than the one before."""
+def settles(drawn: list[Any], slack: int = 0) -> bool:
+    """Return whether a round of the cases comes to leave no more memory in use than the one before, but for `slack`."""
     before = 0
     for _ in range(ROUNDS):
         for _ in observe_all(COMPILED[0], drawn):
             pass
         gc.collect()
         after = tracemalloc.get_traced_memory()[0]
-        if before and after <= before:
+        if before and after <= before + slack:
             return True
         before = after
     return False
@@ -43,7 +45,8 @@ def settles(drawn: list[Any]) -> bool:
 @pytest.mark.usefixtures("traced")
 @pytest.mark.parametrize("target", OURS)
 def test_leaks_none(target: str) -> None:
-    assert settles([Case(target, seed=7, number=number).draw() for number in range(CASES)])
+    cases = [Case(target, seed=7, number=number).draw() for number in range(CASES)]
+    assert settles(cases, SLACK.get(target, 0))
 
 
 @pytest.mark.usefixtures("traced")
