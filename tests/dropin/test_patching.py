@@ -61,3 +61,11 @@ def test_a_self_test_has_a_loop_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
         assert ident != threading.get_ident()
 
     asyncio.run(test())
+
+
+def test_a_self_test_that_takes_long_is_not_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> bool:
+        return asyncio.get_running_loop().get_debug()
+
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", "1")
+    assert run_aside(test()) is False

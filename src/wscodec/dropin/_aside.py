@@ -21,5 +21,6 @@ def run_aside(test: Coroutine[Any, Any, Any]) -> Any:
 
 def _run(test: Coroutine[Any, Any, Any]) -> Any:
     # Not the program's loop: that of a window system, for one, may be made in the main thread only.
-    with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+    # In debug mode it would warn of how long a self-test takes.
+    with asyncio.Runner(debug=False, loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(test)
