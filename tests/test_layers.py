@@ -43,13 +43,18 @@ MAY_IMPORT = {
     6: {0, 2, 3, 4, 5, 6, ROOF},
     ROOF: {0, 2, 3},
 }
-# What is neither ours nor the standard library's.
-THIRD_PARTIES = {"_http": {"h11"}, "compression": {"zlib_ng"}, "cli.loop": {"uvloop"}}
+# What is neither ours, by its name, nor the standard library's.
+THIRD_PARTIES = {
+    "_http": {"h11"},
+    "compression": {"zlib_ng"},
+    "cli.loop": {"uvloop"},
+    "cli.site.sitecustomize": {"wscodec_finder"},
+}
 # A drop-in's host: what the names of the module itself, and of its private parts, begin with. The second table has the
 # package that it imports, where that has another name.
 DROPINS = {"aiohttp", "autobahn", "gevent", "tornado", "uvicorn", "websocket", "websockets", "wsproto"}
 HOST_PACKAGES = {"gevent": "geventwebsocket"}
-SHARED_BY_DROPINS = {"_hosts", "_patching", "_wsaccel"}
+SHARED_BY_DROPINS = {"_aside", "_hosts", "_patching", "_wsaccel"}
 IO = {"asyncio", "socket", "ssl", "select", "selectors", "time", "signal", "subprocess"}
 MAY_DO_IO = {4, 5, 6}
 C_HEADERS = {"stddef.h", "stdint.h", "string.h", "immintrin.h", "arm_neon.h"}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import sys
 from importlib import metadata
@@ -31,6 +34,14 @@ def run(*command: str, folder: Path, **variables: str) -> subprocess.CompletedPr
     """Run a command in a folder, with more variables in the environment."""
     variables = {**environment(), **variables}
     return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=TIMEOUT)
+
+
+def old_pythons(name: str) -> list[str]:
+    """Return a Python from `PATH` or from pyenv that is older than ours may be, if there is one that runs."""
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    found = [shutil.which(name), *map(str, pyenv.glob(f"versions/*/bin/{name}"))]
+    runs = [path for path in found if path and subprocess.run([path, "-c", ""], capture_output=True).returncode == 0]
+    return runs[:1]
 
 
 def outcome(done: subprocess.CompletedProcess[str]) -> tuple[int, str, str]:
@@ -64,7 +75,7 @@ FACTS = """
 import __main__, json, os, signal, sys
 facts = [sys.argv, sys.orig_argv, sys.path, sys.flags, sys.warnoptions, vars(__main__)["__file__"]]
 facts += [__name__, __spec__ and __spec__.name, os.getcwd(), signal.getsignal(signal.SIGINT).__name__]
-facts += [sorted(sys.modules.keys() - {"sitecustomize", "__future__"})]
+facts += [sorted(sys.modules.keys() - {"sitecustomize", "wscodec_finder", "__future__"})]
 facts += [len(sys.meta_path)]
 print(json.dumps(facts))
 """
@@ -96,6 +107,16 @@ def test_the_program_ends_as_it_does_without(tmp_path: Path, ending: str) -> Non
     assert outcome(run(*RUN, "program.py", folder=tmp_path)) == outcome(expected)
 
 
+@needs_signals
+def test_a_program_that_is_no_python_has_its_signals(tmp_path: Path) -> None:
+    """Python ignores some for itself; a shell would hand that on to all that it starts."""
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\nkill -s PIPE $$\necho ignored\n")
+    script.chmod(0o700)
+    done = run(*RUN, str(script), folder=tmp_path)
+    assert outcome(done) == (-signal.SIGPIPE, "", "")
+
+
 @pytest.mark.parametrize("own", ["print('mine', __name__)", "raise ValueError('mine')", "import no_such"])
 def test_a_sitecustomize_of_the_users_own_is_run(tmp_path: Path, own: str) -> None:
     (tmp_path / "sitecustomize.py").write_text(own)
@@ -105,6 +126,29 @@ def test_a_sitecustomize_of_the_users_own_is_run(tmp_path: Path, own: str) -> No
     expected = run(sys.executable, "program.py", folder=tmp_path, PYTHONPATH=str(tmp_path))
     done = run(sys.executable, "program.py", folder=tmp_path, PYTHONPATH=path, WSCODEC_RUN="wsproto=wsproto.connection")
     assert "sitecustomize" in expected.stdout + expected.stderr
+    assert outcome(done) == outcome(expected)
+
+
+def test_what_any_python_imports_is_understood_by_the_oldest() -> None:
+    """No Python before 3.11 reads more of ours than this file: it may be an old one that a program starts."""
+    tree = ast.parse(Path(launcher.SITE, "sitecustomize.py").read_text("ascii"))
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert [node.module for node in imported] == ["wscodec_finder"]
+    too_new = (ast.AnnAssign, ast.AsyncFunctionDef, ast.FunctionDef, ast.JoinedStr, ast.NamedExpr, ast.Nonlocal)
+    assert not [node for node in ast.walk(tree) if isinstance(node, too_new)]
+
+
+OLD_PYTHONS = [path for name in ("python2.7", "python3.6", "python3.10") for path in old_pythons(name)]
+
+
+@pytest.mark.parametrize("python", OLD_PYTHONS)
+def test_an_old_python_notices_nothing(tmp_path: Path, python: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text("print('mine')")
+    (tmp_path / "program.py").write_text("import sys; print(sys.path, len(sys.meta_path))")
+    path = os.pathsep.join([launcher.SITE, str(tmp_path)])
+    expected = run(python, "program.py", folder=tmp_path, PYTHONPATH=str(tmp_path))
+    done = run(python, "program.py", folder=tmp_path, PYTHONPATH=path, WSCODEC_RUN="wsproto=wsproto.connection")
+    assert expected.stdout.startswith("mine\n")
     assert outcome(done) == outcome(expected)
 
 
@@ -213,6 +257,30 @@ def test_the_programs_own_processes_are_accelerated_and_it_is_told_once(tmp_path
     assert set(done.stdout.splitlines()) == {"wscodec.dropin.wsproto"}
     assert done.stdout.count("\n") >= 2
     assert (done.returncode, done.stderr) == (0, f"wscodec accelerates wsproto {HOSTS['wsproto'].version}\n")
+
+
+OLD_LOADER = """
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+class Old:
+    def find_spec(self, name, path, target=None):
+        return ModuleSpec(name, self) if name == "wsproto" else None
+    def load_module(self, name):
+        return sys.modules.setdefault(name, ModuleType(name))
+sys.meta_path.append(Old())
+sys.path.clear()
+import wsproto
+print(vars(wsproto)["__name__"], type(wsproto.__loader__))
+"""
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 15), reason="Python has no such loaders any more")
+def test_a_loader_of_the_old_kind_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(OLD_LOADER)
+    expected = run(sys.executable, "program.py", folder=tmp_path)
+    assert outcome(run(*RUN, "program.py", folder=tmp_path)) == outcome(expected)
+    assert expected.returncode == 0
 
 
 IN_A_THREAD = """

@@ -196,7 +196,34 @@ def test_the_end_is_told_in_the_same_words() -> None:
 
 
 def told(error: BaseException | None) -> Any:
-    return None if error is None else (type(error), str(error), told(error.__cause__))
+    """Return an exception with those that its traceback shows."""
+    if error is None:
+        return None
+    context = None if error.__suppress_context__ else error.__context__
+    return type(error), str(error), told(error.__cause__), told(context)
+
+
+def test_what_is_left_of_a_message_with_too_many_fragments_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websockets.asyncio.messages, "MAX_FRAGMENTS", 4, raising=False)
+
+    async def test() -> Any:
+        found: list[Any] = []
+
+        async def handler(ws: Any) -> None:
+            await asyncio.sleep(0.1)  # until all fragments are there
+            for _ in range(4):
+                try:
+                    found.append(await ws.recv())
+                except Exception as error:
+                    found.append(type(error))
+
+        async with talk(handler) as ws:
+            with contextlib.suppress(ConnectionClosed):
+                await ws.send(["a"] * 6)
+                await ws.wait_closed()
+        return found
+
+    with_and_without(test)
 
 
 async def raw(ws: Any, data: bytes) -> None:
@@ -373,6 +400,25 @@ def test_create_connection_by_hand(compression: Any) -> None:
 
     run(test)
     assert served == [(True, True), (False, False)]
+
+
+class Fragmenting(Protocol):
+    """Sends each message in two frames."""
+
+    def send_text(self, data: Any, fin: bool = True) -> None:
+        super().send_text(data[:1], False)
+        self.send_continuation(data[1:], fin)
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_protocol_may_send_more_than_a_frame(made: str, compression: Any) -> None:
+    async def test() -> None:
+        async with talk(compression=compression) as ws:
+            ws.protocol.__class__ = type("Cutting", (Fragmenting, type(ws.protocol)), {})
+            await ws.send("hello")
+            assert await ws.recv() == "hello"
+
+    run(test)
 
 
 def test_a_subclass_by_hand_is_made_once() -> None:

@@ -28,6 +28,9 @@ HELP = "run a program with this codec under the servers and libraries that it us
 
 SITE = os.path.join(os.path.dirname(__file__), "site")
 
+# What Python ignores for itself. It would stay ignored, in shell scripts, say, and in all that those start.
+_IGNORED = [getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name)]
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `run`."""
@@ -112,6 +115,8 @@ def _become(command: list[str], environment: dict[str, str]) -> int:
     """Replace this process by another one; on Windows, which can't, wait for it and return its exit code."""
     if os.name != "nt":
         sys.stderr.flush()
+        for ignored in _IGNORED:
+            signal.signal(ignored, signal.SIG_DFL)
         os.execve(command[0], command, environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     return subprocess.run(command, env=environment, check=False).returncode

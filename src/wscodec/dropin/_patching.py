@@ -6,6 +6,7 @@ Floor 5.
 from __future__ import annotations
 
 import re
+import threading
 import warnings
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -84,6 +85,7 @@ class Patch:
         self._check = check
         self._originals: list[Any] = []
         self._warned = False
+        self._lock = threading.RLock()
 
     def installed(self) -> bool:
         """Return whether ours is in place."""
@@ -91,8 +93,10 @@ class Patch:
 
     def install(self) -> bool:
         """Put ours in place, if it fits, and return whether it is there; where it does not fit, warn once."""
-        if self.installed():
-            return True
+        with self._lock:  # another thread would take what is being tried for what is in place
+            return self.installed() or self._install()
+
+    def _install(self) -> bool:
         self.uninstall()  # where others have taken some of the places
         originals = [place.found for place in self._places]
         try:
@@ -112,7 +116,8 @@ class Patch:
 
     def uninstall(self) -> None:
         """Put back what was there, where ours is in place: what others have put over it stays."""
-        self._put_back(self._originals)
+        with self._lock:
+            self._put_back(self._originals)
 
     def _put_back(self, originals: list[Any]) -> None:
         for place, original in zip(self._places, originals, strict=False):
@@ -129,4 +134,4 @@ class Patch:
         if not self._warned:
             self._warned = True
             text = f"wscodec stays out of {self._host}, which works on as it is: {type(error).__name__}: {error}"
-            warnings.warn(text, RuntimeWarning, stacklevel=4)
+            warnings.warn(text, RuntimeWarning, stacklevel=5)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,6 +16,8 @@ from tornado.websocket import WebSocketClientConnection, WebSocketClosedError, W
 from tornado.websocket import WebSocketProtocol13 as HostProtocol
 
 from wscodec import FrameDecoder, Role, encode_frame
+
+from ._aside import run_aside
 
 __all__ = ["check"]
 
@@ -42,9 +43,7 @@ def check(ours: Any) -> None:
         ours: the protocol that is to take the place of tornado's, and is in place.
     """
     _check_places(ours)
-    # An event loop of its own, since one may be running here.
-    with ThreadPoolExecutor(1) as pool:
-        pool.submit(asyncio.run, _compare(ours)).result()
+    run_aside(_compare(ours))
 
 
 def _check_places(ours: Any) -> None:

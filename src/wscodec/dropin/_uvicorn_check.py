@@ -6,8 +6,10 @@ Floor 5.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import Callable, Coroutine
+import logging
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from uvicorn.config import Config
@@ -33,6 +35,25 @@ def check(ours: Any) -> None:
     Args:
         ours: the class that `ws="auto"` is to mean, and does.
     """
+    with contextlib.ExitStack() as silence:
+        for name in ("uvicorn.error", "uvicorn.asgi"):
+            silence.enter_context(_without_trace(logging.getLogger(name)))
+        _check(ours)
+
+
+@contextlib.contextmanager
+def _without_trace(logger: logging.Logger) -> Iterator[None]:
+    """Have a logger leave out what is below DEBUG: it would tell of a connection that nobody made."""
+    level = logger.level
+    if logger.getEffectiveLevel() < logging.DEBUG:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _check(ours: Any) -> None:
     told: list[Message] = []
 
     async def app(scope: Message, receive: Any, send: Any) -> None:

@@ -16,6 +16,7 @@ from wscodec import Encoder, Role, decode_utf8
 
 __all__ = ["host_recv", "host_send", "recv", "send"]
 
+_TEXT, _CONT = Opcode.TEXT, Opcode.CONT
 _ENCODERS = {Side.CLIENT: Encoder(Role.CLIENT), Side.SERVER: Encoder(Role.SERVER)}
 
 host_recv = Connection.recv
@@ -26,13 +27,15 @@ host_send = Connection.send
 async def recv(self: Any, decode: bool | None = None) -> Any:
     """Take the place of `Connection.recv`: return a message that waits already and is one frame."""
     waiting = self.recv_messages.frames.queue
-    if not waiting or not waiting[0].fin or self.recv_messages.get_in_progress:
+    if not waiting or not waiting[0].fin or waiting[0].opcode is _CONT or self.recv_messages.get_in_progress:
         return await host_recv(self, decode)
     frame = waiting[0]
     try:
-        as_text = frame.opcode is Opcode.TEXT if decode is None else decode
+        as_text = frame.opcode is _TEXT if decode is None else decode
         message = decode_utf8(frame.data) if as_text else bytes(frame.data)
     except UnicodeDecodeError:
+        message = None
+    if message is None:
         return await host_recv(self, decode)  # which fails the connection
     waiting.popleft()
     self.recv_messages.maybe_resume()
@@ -82,6 +85,4 @@ def _encode(protocol: Any, message: str | bytes) -> bytes:
         protocol.send_text(message.encode())
     else:
         protocol.send_binary(message)
-    frame: bytes
-    (frame,) = protocol.data_to_send()
-    return frame
+    return b"".join(protocol.data_to_send())  # more than one where a subclass cuts it into fragments

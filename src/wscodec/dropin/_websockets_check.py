@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from websockets.asyncio.connection import Connection
@@ -17,6 +16,7 @@ from websockets.protocol import Protocol, Side
 
 from wscodec import backend
 
+from ._aside import run_aside
 from ._websockets_asyncio import host_recv, host_send, recv, send
 from ._websockets_frames import host_parse, host_send_binary, host_send_text, parse, send_binary, send_text
 
@@ -83,9 +83,7 @@ def check() -> None:
     server = _protocol(_HostProtocol, Side.SERVER)
     server.receive_data(b"".join(_sent(_OurProtocol, Side.CLIENT)))
     _expect([(event.opcode, event.data) for event in server.events_received()], [(1, b"hello"), (9, b"p"), (8, b"")])
-    # In a thread, since an event loop may be running in this one.
-    with ThreadPoolExecutor(1) as executor:
-        _expect(*executor.submit(asyncio.run, _talks()).result())
+    _expect(*run_aside(_talks()))
 
 
 def _protocol(kind: Any, side: Any) -> Any:
