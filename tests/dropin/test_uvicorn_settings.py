@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 
 import uvicorn
-from helpers import BINARY, CLOSE, PONG, TEXT, close_payload
+from helpers import BINARY, CLOSE, CONT, PONG, TEXT, close_payload
 from uvicorn_host import FAST, LOOPS, PEERS, WSCODEC, Client, Host, Hosts, Records, client_of, load
 from uvicorn_scenarios import ACCEPT, DISCONNECT, closed, echo
 
@@ -44,6 +44,17 @@ def test_ws_max_size(hosts: Hosts, who: str) -> None:
     assert (opcode, payload[:2]) == (0x80 | CLOSE, struct.pack("!H", 1009))
     if who == "ours":
         assert outcome.app[-1] == closed(1009, payload[2:].decode())
+
+
+def test_message_in_very_many_fragments(hosts: Hosts) -> None:
+    host = hosts.get()
+    with client_of(host, echo) as (client, outcome):
+        client.request()
+        client.response()
+        client.send(client.frame(BINARY, b"x", fin=False) + client.frame(CONT, b"x", fin=False) * 65_534)
+        client.send(client.frame(CONT, b"x"))
+        client.close()
+    assert outcome.client[1] == (0x80 | BINARY, b"x" * 65_536)
 
 
 def test_keepalive_timeout_ends_the_connection(hosts: Hosts) -> None:

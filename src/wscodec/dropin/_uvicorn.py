@@ -23,6 +23,9 @@ __all__ = ["Message", "adopter_of", "disconnect", "new_handshake", "scope_of", "
 
 Message = dict[str, Any]
 
+# Uvicorn has no such limit. 4 MiB in fragments of 64 bytes are 65,536; they take no more memory than a single frame.
+_MAX_FRAGMENTS = 1 << 17
+
 _adopters: WeakKeyDictionary[Config, Adopter] = WeakKeyDictionary()
 
 
@@ -34,6 +37,7 @@ def adopter_of(config: Config) -> Adopter:
             ping_interval=_time(config.ws_ping_interval),
             ping_timeout=_time(config.ws_ping_timeout),
             max_size=config.ws_max_size,
+            max_fragments=_MAX_FRAGMENTS,
             max_queue=config.ws_max_queue or None,
             logger=logging.getLogger("uvicorn.error"),
         )
