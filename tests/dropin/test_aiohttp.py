@@ -22,7 +22,9 @@ pytest.importorskip("aiohttp", reason="aiohttp is not installed")
 import aiohttp.client
 import aiohttp.web_ws
 from aiohttp import WSMsgType
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.http import WebSocketReader as HostReader
+from aiohttp.web_protocol import RequestHandler
 from aiohttp.web_ws import WebSocketDataQueue, WebSocketResponse
 from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
 
@@ -351,7 +353,9 @@ def test_all_else_is_the_transports() -> None:
 # ------------------------------------------------------------------------------------------------------ installed
 
 
-NAMES = [
+NAMES: list[tuple[Any, str]] = [
+    (RequestHandler, "eof_received"),
+    (ResponseHandler, "eof_received"),
     (aiohttp.web_ws, "WebSocketReader"),
     (aiohttp.web_ws, "WebSocketWriter"),
     (aiohttp.client, "WebSocketReader"),

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,7 +32,7 @@ Handler = Callable[[web.WebSocketResponse], Awaitable[Any]]
 
 
 @asynccontextmanager
-async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
+async def serving(handler: Handler, ssl_context: Any = None, **options: Any) -> AsyncIterator[int]:
     """Have aiohttp serve a handler of WebSockets, and yield the port."""
 
     async def handle(request: web.Request) -> web.WebSocketResponse:
@@ -40,9 +43,16 @@ async def serving(handler: Handler, **options: Any) -> AsyncIterator[int]:
 
     app = web.Application()
     app.router.add_get("/", handle)
+    async with running(app, ssl_context) as port:
+        yield port
+
+
+@asynccontextmanager
+async def running(app: web.Application, ssl_context: Any = None) -> AsyncIterator[int]:
+    """Have aiohttp serve an application, and yield the port."""
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=ssl_context).start()
     try:
         yield runner.addresses[0][1]
     finally:
@@ -64,7 +74,7 @@ async def echo(ws: web.WebSocketResponse) -> list[Any]:
             return [*told, ws.close_code]
 
 
-def with_and_without(test: Callable[[], Awaitable[Any]]) -> Any:
+def with_and_without(test: Callable[[], Awaitable[Any]], run: Callable[..., Any] = asyncio.run) -> Any:
     """Run the same with the drop-in and without, see that the outcomes are equal, and return them.
 
     Our readers are in place, too: they are where aiohttp is not compiled.
@@ -74,13 +84,13 @@ def with_and_without(test: Callable[[], Awaitable[Any]]) -> Any:
         async with asyncio.timeout(10):
             return await test()
 
-    expected = asyncio.run(within_time())
+    expected = run(within_time())
     assert dropin.install()
     try:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("aiohttp.web_ws.WebSocketReader", dropin.server_reader)
             patch.setattr("aiohttp.client.WebSocketReader", dropin.client_reader)
-            outcome = asyncio.run(within_time())
+            outcome = run(within_time())
     finally:
         dropin.uninstall()
     assert outcome == expected
@@ -185,6 +195,115 @@ def test_a_message_that_is_followed_by_the_end_of_the_session_arrives() -> None:
             return await told
 
     assert with_and_without(test) == "the last"
+
+
+def run_on(loop: str) -> Callable[..., Any]:
+    """Return what runs a coroutine on this kind of event loop."""
+    return asyncio.run if loop == "asyncio" else pytest.importorskip(loop).run  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_a_client_that_says_no_more_gets_its_answers(loop: str) -> None:
+    # The message and the end come in one read, so the end is told in the tick in which the answer is sent.
+    async def answer() -> bytes:
+        async with serving(echo) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(OPENING + KEY_LINE)
+            await reader.readuntil(b"\r\n\r\n")
+            await asyncio.sleep(0.01)
+            writer.write(frame(TEXT, b"hello", key=KEY) * 2)
+            writer.write_eof()
+            received = await reader.read()
+            writer.close()
+            return received
+
+    assert with_and_without(answer, run_on(loop)) == b"\x81\5hello" * 2
+
+
+def test_a_server_that_says_no_more_gets_its_answer() -> None:
+    async def test() -> str:
+        told: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        async def ask(ws: web.WebSocketResponse) -> None:
+            request = ws._req
+            assert request is not None
+            assert request.transport is not None
+            await ws.send_str("a question")
+            await asyncio.sleep(0)
+            # Past what makes of it the end of both directions, here and in the transport.
+            request.transport.get_extra_info("socket")._sock.shutdown(socket.SHUT_WR)
+            told.set_result((await ws.receive()).data)
+
+        async with serving(ask) as port, ClientSession() as session:
+            ws = await session.ws_connect(f"http://127.0.0.1:{port}/")
+            await ws.send_str(f"the answer to {await ws.receive_str()}")
+            return await told
+
+    assert with_and_without(test) == "the answer to a question"
+
+
+def test_a_file_is_sent_on_a_connection_that_became_no_websocket(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 300_000)
+
+    @web.middleware
+    async def refuse(request: web.Request, handler: Any) -> web.StreamResponse:
+        try:
+            return await handler(request)  # type: ignore[no-any-return]
+        except PermissionError:
+            return web.FileResponse(file)
+
+    async def begin(request: web.Request) -> web.StreamResponse:
+        response = web.WebSocketResponse()
+        await response.prepare(request)
+        return response
+
+    async def check(request: web.Request, response: web.StreamResponse) -> None:
+        if isinstance(response, web.WebSocketResponse):
+            raise PermissionError
+
+    async def test() -> bytes:
+        app = web.Application(middlewares=[refuse])
+        app.router.add_get("/", begin)
+        app.on_response_prepare.append(check)
+        async with running(app) as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(OPENING + KEY_LINE)
+            head = await reader.readuntil(b"\r\n\r\n")
+            body = await reader.readexactly(300_000)
+            writer.close()
+        return head.partition(b"\r\n")[0] + body[-1:]
+
+    assert with_and_without(test) == b"HTTP/1.1 200 OKx"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_over_tls(loop: str) -> None:
+    trustme = pytest.importorskip("trustme")
+    authority = trustme.CA()
+    server, client = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+
+    async def test() -> list[Any]:
+        by_server: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        async def handle(ws: web.WebSocketResponse) -> None:
+            secure = ws.get_extra_info("ssl_object") is not None if hasattr(ws, "get_extra_info") else True
+            by_server.set_result((secure, await echo(ws)))
+
+        async with serving(handle, server, compress=False) as port, ClientSession() as session:
+            async with session.ws_connect(f"https://127.0.0.1:{port}/", ssl=client, max_msg_size=0) as ws:
+                for message in MESSAGES:
+                    await (ws.send_str if type(message) is str else ws.send_bytes)(message)
+                same = [(await ws.receive()).data == message for message in MESSAGES]
+                told = [all(same), ws.get_extra_info("ssl_object") is not None]
+                await ws.send_str("the last")
+                await ws.close(code=4001)
+            return [*told, ws.close_code, await by_server]
+
+    ended = (True, [(WSMsgType.CLOSE, "4001", ""), 4001])
+    assert with_and_without(test, run_on(loop)) == [True, True, 1000, ended]
 
 
 @pytest.mark.parametrize("compress", [0, 15])

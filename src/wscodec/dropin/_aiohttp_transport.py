@@ -8,11 +8,13 @@ Floor 5.
 from __future__ import annotations
 
 import asyncio
+import functools
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp.http import WebSocketWriter as HostWriter
 
-__all__ = ["GatheringTransport", "HostWriter", "Writer"]
+__all__ = ["GatheringTransport", "HostWriter", "Writer", "flush_at_eof"]
 
 # So much, in bytes, is not kept for the end of the tick, and a piece of it not copied to make one of several.
 _LARGE: Final = 1 << 16
@@ -72,6 +74,11 @@ class GatheringTransport:
         self.flush()
         self._transport.write_eof()
 
+    @property
+    def _sendfile_compatible(self) -> Any:
+        # `loop.sendfile` asks for it, and would send past what waits here: aiohttp writes the file where there is none.
+        raise NotImplementedError
+
     def get_write_buffer_size(self) -> int:
         """Return how many bytes are not written yet."""
         return self._size + self._transport.get_write_buffer_size()
@@ -100,3 +107,15 @@ class Writer(HostWriter):  # type: ignore[misc]
         if protocol.transport is transport and type(transport) is not GatheringTransport:
             transport = protocol.transport = GatheringTransport(transport, protocol._loop)
         super().__init__(protocol, transport, **options)
+
+
+def flush_at_eof(eof_received: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a protocol's `eof_received` that writes first what waits: the transport is closed right behind it."""
+
+    @functools.wraps(eof_received)
+    def flush_first(protocol: Any) -> Any:
+        if type(protocol.transport) is GatheringTransport:
+            protocol.transport.flush()
+        return eof_received(protocol)
+
+    return flush_first

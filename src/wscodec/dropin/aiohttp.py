@@ -17,12 +17,14 @@ from typing import Any
 import aiohttp._websocket.writer
 import aiohttp.client
 import aiohttp.web_ws
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.web_protocol import RequestHandler
 
 from wscodec import apply_mask_inplace, backend
 
 from ._aiohttp_check import check
 from ._aiohttp_reader import ClientReader, HostReader, ServerReader
-from ._aiohttp_transport import Writer
+from ._aiohttp_transport import Writer, flush_at_eof
 from ._patching import Patch, Place
 
 __all__ = ["install", "installed", "uninstall"]
@@ -69,6 +71,8 @@ _readers = [ServerReader, ClientReader] if backend == "compiled" and HostReader.
 _places = [
     Place(aiohttp.web_ws, "WebSocketWriter", Writer),
     Place(aiohttp.client, "WebSocketWriter", Writer),
+    Place(RequestHandler, "eof_received", flush_at_eof(RequestHandler.eof_received)),
+    Place(ResponseHandler, "eof_received", flush_at_eof(ResponseHandler.eof_received)),
 ]
 if _readers:
     _places += [

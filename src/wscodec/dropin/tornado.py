@@ -102,6 +102,15 @@ class WebSocketProtocol13(HostProtocol):  # type: ignore[misc]
 
     # Sent
 
+    def _write_frame(self, fin: bool, opcode: int, data: bytes, flags: int = 0) -> Any:
+        """Write a frame of tornado's. Where a Pong finds the stream closed, that does not end what was read ahead."""
+        try:
+            return super()._write_frame(fin, opcode, data, flags)
+        except StreamClosedError:
+            if opcode != Opcode.PONG or self._position == len(self._ahead):
+                raise
+            return _done_soon(asyncio.get_running_loop())
+
     def write_message(self, message: Any, binary: bool = False) -> Any:
         """Send a message, and return a future that is done when the system has it.
 
