@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import linecache
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -43,6 +44,27 @@ def test_two_threads_may_install_at_once(fits: bool) -> None:
         assert first.result(10) is second.result(10) is fits
     patch.uninstall()
     assert (owner.first, owner.second) == (1, 2)
+
+
+def test_interrupted_self_test_leaves_the_host_as_it_was() -> None:
+    def check() -> None:
+        raise KeyboardInterrupt
+
+    owner = SimpleNamespace(__name__="host", first=1, second=2)
+    with pytest.raises(KeyboardInterrupt):
+        patch_of(owner, check).install()
+    assert (owner.first, owner.second) == (1, 2)
+
+
+def test_warning_names_the_line_that_installs() -> None:
+    def install(patch: Patch) -> bool:  # what each drop-in has
+        return patch.install()
+
+    owner = SimpleNamespace(__name__="host", first=1, second=None)
+    with pytest.warns(RuntimeWarning, match="there is no host.second") as caught:
+        assert not install(patch_of(owner, lambda: None))
+    assert caught[0].filename == __file__
+    assert linecache.getline(__file__, caught[0].lineno).strip().startswith("assert not install(")
 
 
 def test_a_self_test_has_a_loop_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

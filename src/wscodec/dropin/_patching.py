@@ -98,7 +98,7 @@ class Patch:
 
     def _install(self) -> bool:
         self.uninstall()  # where others have taken some of the places
-        originals = [place.found for place in self._places]
+        self._originals = [place.found for place in self._places]
         try:
             self._check_version()
             for place in self._places:
@@ -107,22 +107,20 @@ class Patch:
             for place in self._places:
                 place.put(place.replacement)
             self._check()
-        except Exception as error:
-            self._put_back(originals)
+        except BaseException as error:
+            self.uninstall()
+            if not isinstance(error, Exception):
+                raise
             self._warn(error)
             return False
-        self._originals = originals
         return True
 
     def uninstall(self) -> None:
         """Put back what was there, where ours is in place: what others have put over it stays."""
         with self._lock:
-            self._put_back(self._originals)
-
-    def _put_back(self, originals: list[Any]) -> None:
-        for place, original in zip(self._places, originals, strict=False):
-            if place.taken():
-                place.put(original)
+            for place, original in zip(self._places, self._originals, strict=False):
+                if place.taken():
+                    place.put(original)
 
     def _check_version(self) -> None:
         version = metadata.version(self._host)
