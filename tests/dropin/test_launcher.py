@@ -184,6 +184,7 @@ def test_a_script_that_can_not_be_executed_is_exit_code_1(tmp_path: Path, capsys
     script.chmod(0o700)
     assert main(["run", "--", str(script)]) == 1
     assert capsys.readouterr().err == f"wscodec run: can't run {script}: No such file or directory\n"
+    assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN  # as before, in this process
 
 
 def test_the_options_of_a_program_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,8 +115,11 @@ def _become(command: list[str], environment: dict[str, str]) -> int:
     """Replace this process by another one; on Windows, which can't, wait for it and return its exit code."""
     if os.name != "nt":
         sys.stderr.flush()
-        for ignored in _IGNORED:
-            signal.signal(ignored, signal.SIG_DFL)
-        os.execve(command[0], command, environment)
+        handlers = {number: signal.signal(number, signal.SIG_DFL) for number in _IGNORED}
+        try:
+            os.execve(command[0], command, environment)
+        finally:  # here only where there is no such program
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the program
     return subprocess.run(command, env=environment, check=False).returncode
