@@ -203,8 +203,11 @@ def told(error: BaseException | None) -> Any:
     return type(error), str(error), told(error.__cause__), told(context)
 
 
+@pytest.mark.skipif(
+    not hasattr(websockets.asyncio.messages, "MAX_FRAGMENTS"), reason="this version of websockets takes any number"
+)
 def test_what_is_left_of_a_message_with_too_many_fragments_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(websockets.asyncio.messages, "MAX_FRAGMENTS", 4, raising=False)
+    monkeypatch.setattr(websockets.asyncio.messages, "MAX_FRAGMENTS", 4)
 
     async def test() -> Any:
         found: list[Any] = []
