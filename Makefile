@@ -184,18 +184,21 @@ fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on 
 		tail -n 1 $(KERNEL_TESTS)/fuzz.log; \
 	done
 
+# What builds packages has nothing to sanitize, and a browser is no place for another program's sanitizer.
 SANITIZED := build/sanitize/lib
-NATIVE_TESTS := tests/fuzz $(patsubst %,tests/asyncio/test_net_%.py,broadcast buffers calls messages) \
-	$(patsubst %,tests/test_%.py,connection frames lanes mask messages payload properties twins utf8)
-sanitize: $(DEV) $(KERNEL_TESTS)/driver-sanitized ## test kernels and codec with the address and undefined-behaviour sanitizers
+UNSANITIZED := tests/browser tests/test_build.py
+SANITIZING = LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" UBSAN_OPTIONS=print_stacktrace=1 \
+	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) WSCODEC_BACKEND=compiled
+sanitize: $(DEV) $(NODE) $(KERNEL_TESTS)/driver-sanitized ## run all tests with the address and undefined-behaviour sanitizers (half an hour)
 	@echo "==> the tests of the kernels under sanitizers"
 	@$(KERNEL_TESTS)/driver-sanitized --quick
 	@echo "==> building with sanitizers"
 	@WSCODEC_SANITIZE=1 WSCODEC_REQUIRE=1 $(PY) setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
+	@echo "==> the fuzz targets under sanitizers, and what they leave behind at their end"
+	@ASAN_OPTIONS=detect_leaks=1 $(SANITIZING) $(PY) tests/fuzz/run.py --random --seconds 5
 	@echo "==> the tests under sanitizers"
-	@LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" ASAN_OPTIONS=detect_leaks=0 \
-		UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) WSCODEC_BACKEND=compiled \
-		$(PY) -m pytest --require-compiled -m "not slow" $(NATIVE_TESTS) $(ARGS)
+	@ASAN_OPTIONS=detect_leaks=0 $(SANITIZING) $(PY) -m pytest $(PARALLEL) --require-compiled \
+		--timeout 3600 -o faulthandler_timeout=0 $(UNSANITIZED:%=--ignore=%) $(ARGS)
 
 docs: $(DOCS) ## build the documentation into build/docs
 	@$(VENV)/bin/mkdocs build --quiet --strict
