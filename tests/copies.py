@@ -38,27 +38,41 @@ def loaded() -> Copy:
     return {name: module for name, module in ours.items() if not is_shared(module)}
 
 
-def load() -> Copy:
-    """Import every Python module of the package: what is imported later would be missing in one of the copies."""
+def modules() -> list[str]:
+    """Return the names of the Python modules of the package, those of drop-ins only where the tests have any.
+
+    They bring their hosts with them, which take seconds, and leak what a sanitizer would take for ours.
+    """
     package = Path(importlib.import_module("wscodec").__file__ or "").parent
-    for path in sorted(package.rglob("*.py")):
-        parts = path.relative_to(package.parent).with_suffix("").parts
+    files = [path.relative_to(package.parent).with_suffix("").parts for path in sorted(package.rglob("*.py"))]
+    names = [".".join(parts[:-1] if parts[-1] == "__init__" else parts) for parts in files]
+    return [name for name in names if "wscodec.dropin" in sys.modules or not is_of_dropin(name)]
+
+
+def is_of_dropin(name: str) -> bool:
+    """Whether a module is of a drop-in."""
+    return name.startswith("wscodec.dropin")
+
+
+def load(names: list[str]) -> Copy:
+    """Import the modules of these names: what is imported later would be missing in one of the copies."""
+    for name in names:
         try:
-            importlib.import_module(".".join(parts[:-1] if parts[-1] == "__init__" else parts))
+            importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if "dropin" not in parts or str(error.name).startswith("wscodec"):
+            if not is_of_dropin(name) or str(error.name).startswith("wscodec"):
                 raise  # all that may be missing is the host of a drop-in
     return loaded()
 
 
-def load_again() -> Copy:
+def load_again(names: list[str]) -> Copy:
     """Load the pure copy, and leave `sys.modules` and the environment as they were."""
-    first, wanted = load(), os.environ.get("WSCODEC_BACKEND")
+    first, wanted = load(names), os.environ.get("WSCODEC_BACKEND")
     for name in first:
         del sys.modules[name]
     os.environ["WSCODEC_BACKEND"] = "pure"
     try:
-        second = load()
+        second = load(names)
     finally:
         for name in loaded():
             del sys.modules[name]
@@ -76,9 +90,9 @@ def load_again() -> Copy:
 @cache
 def copies() -> dict[str, Copy]:
     """Return the copies of the package by their backend. A process that is pure itself has only that one."""
-    first = load()
+    first = load(names := modules())
     backend = str(vars(first["wscodec"])["backend"])
-    return {backend: first, "pure": first if backend == "pure" else load_again()}
+    return {backend: first, "pure": first if backend == "pure" else load_again(names)}
 
 
 @cache
