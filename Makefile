@@ -114,7 +114,7 @@ test-cross: ## test the C kernels for other CPUs and architectures in an emulato
 conformance: $(BASE) $(COMPILED) ## play the Autobahn Testsuite, where there is Python 2.7 (ARGS="--cases 1-10 --role server ...")
 	@$(PY) -m tests.conformance $(ARGS)
 
-conformance-quick: $(BASE) $(COMPILED) ## play a part of it that takes two minutes
+conformance-quick: $(BASE) $(COMPILED) ## play a part of it that takes two to three minutes
 	@$(PY) -m tests.conformance --quick $(ARGS)
 
 lint: $(DEV) $(COMPILED) ## check style and types of all sources, changing nothing
