@@ -74,7 +74,7 @@ def test_all_that_is_installed_is_told_of_once(tmp_path: Path) -> None:
 FACTS = """
 import __main__, json, os, signal, sys
 facts = [sys.argv, sys.orig_argv, sys.path, sys.flags, sys.warnoptions, vars(__main__)["__file__"]]
-facts += [__name__, __spec__ and __spec__.name, os.getcwd(), signal.getsignal(signal.SIGINT).__name__]
+facts += [__name__, __spec__ and __spec__.name, os.getcwd(), str(signal.getsignal(signal.SIGINT))]
 facts += [sorted(sys.modules.keys() - {"sitecustomize", "wscodec_finder", "__future__"})]
 facts += [len(sys.meta_path)]
 print(json.dumps(facts))
