@@ -375,7 +375,7 @@ def test_readers_that_tell_something_else_fail_the_self_test(monkeypatch: pytest
 
 def test_where_aiohttp_is_not_compiled_ours_is_under_clients_too() -> None:
     script = """
-import aiohttp.client, aiohttp.web_ws, wscodec
+import aiohttp.client, aiohttp.http, aiohttp.web_ws, wscodec
 from wscodec.dropin import aiohttp as dropin
 from aiohttp._websocket import helpers, writer
 assert writer.websocket_mask is helpers._websocket_mask_python
@@ -389,6 +389,7 @@ writer.websocket_mask(b"abcd", data)
 assert data == bytes(x ^ y for x, y in zip(b"hello", b"abcda"))
 dropin.uninstall()
 assert writer.websocket_mask is helpers._websocket_mask_python
+assert aiohttp.web_ws.WebSocketReader is aiohttp.client.WebSocketReader is aiohttp.http.WebSocketReader
 """
     environment = {"AIOHTTP_NO_EXTENSIONS": "1", "PYTHONPATH": ":".join(sys.path), "PATH": ""}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)

@@ -6,6 +6,7 @@ import contextlib
 import socket
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ pytest.importorskip("geventwebsocket", reason="gevent-websocket is not installed
 
 import gevent
 import geventwebsocket.websocket
-from comparing import with_and_without
+from comparing import outcome, with_and_without
 from gevent.pywsgi import WSGIServer
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Header, WebSocket
@@ -152,6 +153,16 @@ def test_a_payload_that_is_not_as_long_as_its_header_says() -> None:
         return found
 
     assert with_and_without(dropin, test)[-1] is IndexError
+
+
+@pytest.mark.parametrize("text", [b"", "hé€😀".encode(), b"a\xff", b"a\xe2\x82"])
+def test_what_is_no_text_is_not_decoded(text: bytes) -> None:
+    def test() -> Any:
+        codes: list[int] = []
+        # By itself, since on a connection the validator has refused it before.
+        return outcome(WebSocket._decode_bytes, SimpleNamespace(close=codes.append), bytearray(text)), codes
+
+    with_and_without(dropin, test)
 
 
 # -------------------------------------------------------------------------------------------------- installation

@@ -298,6 +298,7 @@ calls = st.one_of(
     st.lists(calls, max_size=8),
     st.sampled_from([logging.INFO, logging.INFO, logging.DEBUG]),
 )
+@example(CLIENT, "none", [("send_text", (b"hello",)), ("send_binary", (b"\0",))], logging.INFO)
 def test_ours_writes_what_websockets_writes(side: Any, extensions: str, made: Any, level: int) -> None:
     same(
         lambda: sent(Protocol, side, extensions, made, level),
