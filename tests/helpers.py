@@ -32,10 +32,18 @@ def header(first: int, length: int, *, key: bytes | None = None, form: int | Non
     return bytes([first]) + fields[form] + (key or b"")
 
 
-def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0, key: bytes | None = None) -> bytes:
-    """Return a frame, masked by `key` if there is one."""
+def frame(
+    opcode: int,
+    payload: bytes = b"",
+    *,
+    fin: bool = True,
+    rsv: int = 0,
+    key: bytes | None = None,
+    form: int | None = None,
+) -> bytes:
+    """Return a frame, masked by `key` if there is one; `form` as for a header."""
     first = (0x80 if fin else 0) | rsv << 4 | opcode
-    return header(first, len(payload), key=key) + (payload if key is None else mask(payload, key))
+    return header(first, len(payload), key=key, form=form) + (payload if key is None else mask(payload, key))
 
 
 def to(role: Role) -> bytes | None:

@@ -8,12 +8,10 @@ without its compiled modules.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from aiohttp.http import WebSocketReader
@@ -24,15 +22,15 @@ from wscodec import Encoder, Role
 
 from ..echo import running
 from ..runner import BenchError
-from ..table import align, cell, figure
+from ..table import align
+from .echoing import CONNECTIONS, RATES, rates
+from .pairs import TIMES, Cases, Work, alone, measured, times
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "64 KiB": 1 << 16, "1 MiB": 1 << 20}
 READ = 1 << 16
 ROUND = 0.02  # seconds
-CONNECTIONS = 50
 LOADS = [(32, 1), (32, 16), (1024, 1), (65_536, 1)]
 BURSTS = [(32, 1), (32, 16), (1024, 16), (65_536, 1)]
-Work = Callable[[], None]
 
 
 class Protocol:
@@ -70,8 +68,8 @@ def reading(kind: Any, reads: list[bytes], texts: list[str]) -> Work:
     return work
 
 
-def cases() -> Iterator[tuple[str, int, Callable[[bool], Work]]]:
-    """Return what is measured: a title, how many messages it is, and what makes the work."""
+def cases() -> Cases:
+    """Return what is measured of readers by themselves; ours are in use only where aiohttp's are not compiled."""
     for masked in (True, False):
         encoder = Encoder(Role.CLIENT if masked else Role.SERVER)
         kind = dropin.ServerReader if masked else dropin.ClientReader
@@ -89,76 +87,27 @@ def cases() -> Iterator[tuple[str, int, Callable[[bool], Work]]]:
                     )
 
 
-def seconds_of(work: Work) -> float:
-    """Return the CPU time that the work takes."""
-    count, start = 0, time.process_time()
-    while True:
-        work()
-        count += 1
-        taken = time.process_time() - start
-        if taken > ROUND:
-            return taken / count
-
-
-def alone(rounds: int) -> Iterator[list[str]]:
-    """Measure readers by themselves; ours are in place only where aiohttp's are not compiled."""
-    yield ["us per message", "with", "without", "ratio"]
-    for title, count, make in cases():
-        ours, theirs = make(True), make(False)
-        times = [(seconds_of(ours) / count, seconds_of(theirs) / count) for _ in range(rounds)]
-        yield [title, *medians(times, 1e6, 2), cell(figure([without / with_ for with_, without in times]))]
-
-
 def server(rounds: int, seconds: float, loop: str) -> Iterator[list[str]]:
     """Measure a server that echoes."""
-    running.build()
-    yield [f"server on {loop}, {CONNECTIONS} connections", "with", "without", "ratio", "CPU time"]
-    for size, in_flight in LOADS:
-        told = [
-            (echoes(size, in_flight, seconds, [loop, "wscodec"]), echoes(size, in_flight, seconds, [loop]))
-            for _ in range(rounds)
-        ]
-        rates = [(ours["messages_per_second"], theirs["messages_per_second"]) for ours, theirs in told]
-        costs = [tuple(one["server_cpu"] / one["messages"] for one in pair) for pair in told]
-        yield [
-            f"echo {size} B, {in_flight} in flight",
-            *medians(rates, 1, 0),
-            cell(figure([ours / theirs for ours, theirs in rates])),
-            cell(figure([theirs / ours for ours, theirs in costs])),
-        ]
-
-
-def echoes(size: int, in_flight: int, seconds: float, options: list[str]) -> dict[str, float]:
-    """Return what a fresh server did in one round."""
-    server_core, load_core = running.cores() or (None, None)
-    command = [sys.executable, "-m", "bench.dropins.aiohttp_echo", *options]
-    with running.running(command, server_core) as program:
-        port, pid = program.line().strip(), str(program.process.pid)
-        load = [str(running.LOAD), "echo", port, str(CONNECTIONS), pid, str(seconds), "0", str(size), str(in_flight)]
-        with running.running(load, load_core) as loading:
-            return json.loads(loading.line())
+    yield [f"server on {loop}, {CONNECTIONS} connections", *RATES]
+    yield from rates("echo", ["bench.dropins.aiohttp_echo", loop], LOADS, rounds, seconds)
 
 
 def clients(rounds: int, seconds: float) -> Iterator[list[str]]:
     """Measure clients that send bursts to a server of this codec."""
-    yield [f"us per message, {CONNECTIONS} clients", "with", "without", "ratio"]
+    yield [f"us per message, {CONNECTIONS} clients", *TIMES]
     for size, burst in BURSTS:
-        costs = [(cost(size, burst, seconds, ["wscodec"]), cost(size, burst, seconds, [])) for _ in range(rounds)]
-        ratio = cell(figure([theirs / ours for ours, theirs in costs]))
-        yield [f"send and receive {size} B, {burst} at a time", *medians(costs, 1e6, 2), ratio]
+        pairs = measured(rounds, partial(cost, size, burst, seconds))
+        yield [f"send and receive {size} B, {burst} at a time", *times(pairs, 2)]
 
 
-def cost(size: int, burst: int, seconds: float, options: list[str]) -> float:
+def cost(size: int, burst: int, seconds: float, ours: bool) -> float:
     """Return what a message cost fresh clients, in seconds."""
     server_core, client_core = running.cores() or (None, None)
     with running.running([sys.executable, "-m", "bench.echo.servers.wscodec_callback", "echo"], server_core) as program:
         command = [sys.executable, "-m", "bench.dropins.aiohttp_client", program.line().strip(), str(size), str(burst)]
-        with running.running([*command, str(seconds), *options], client_core) as talking:
+        with running.running([*command, str(seconds), *["wscodec"] * ours], client_core) as talking:
             return float(talking.line())
-
-
-def medians(pairs: list[tuple[float, ...]], factor: float, digits: int) -> list[str]:
-    return [f"{statistics.median(values) * factor:,.{digits}f}" for values in zip(*pairs, strict=True)]
 
 
 def main() -> None:
@@ -169,7 +118,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("alone", "server", "clients"))
     options = parser.parse_args()
     tables = {
-        "alone": lambda: alone(options.rounds),
+        "alone": lambda: alone(cases(), options.rounds, ROUND),
         "server": lambda: server(options.rounds, options.seconds, options.loop),
         "clients": lambda: clients(options.rounds, options.seconds),
     }

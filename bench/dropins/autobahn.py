@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import argparse
-import statistics
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from autobahn.websocket import protocol
 
 import wscodec.dropin.autobahn as dropin
 
 from ..runner import BenchError
-from ..table import align, cell, figure
-from .echoing import compare
+from ..table import align
+from .echoing import costs
+from .pairs import TIMES, Work, measured, times
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "64 KiB": 1 << 16}
 LOADS = [(32, 1), (1024, 1), (65_536, 1), (1 << 20, 1)]
 ROUND = 0.01  # seconds
 KEY = b"\1\2\3\4"
-Work = Callable[[], object]
 
 
 def masking(data: bytes) -> Work:
@@ -49,7 +48,7 @@ def seconds_of(work: Work) -> float:
 
 def alone(rounds: int) -> Iterator[list[str]]:
     """Measure the masker and the validator by themselves."""
-    yield ["us per call", "with", "without", "ratio"]
+    yield ["us per call", *TIMES]
     for name, make in (("mask", masking), ("validate", validating)):
         for title, size in SIZES.items():
             data = b"a" * size
@@ -57,10 +56,9 @@ def alone(rounds: int) -> Iterator[list[str]]:
                 raise BenchError("the drop-in stays out")
             ours = make(data)
             dropin.uninstall()
-            theirs = make(data)
-            pairs = [(seconds_of(ours), seconds_of(theirs)) for _ in range(rounds)]
-            medians = [f"{statistics.median(times) * 1e6:,.2f}" for times in zip(*pairs, strict=True)]
-            yield [f"{name} {title}", *medians, cell(figure([without / with_ for with_, without in pairs]))]
+            works = {True: ours, False: make(data)}
+            pairs = measured(rounds, lambda ours, works=works: seconds_of(works[ours]))
+            yield [f"{name} {title}", *times(pairs, 2)]
 
 
 def main() -> None:
@@ -69,7 +67,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round of the server")
     options = parser.parse_args()
     print("\n".join(align(list(alone(options.rounds)))), flush=True)
-    rows = compare("us per message, Autobahn", "bench.dropins.autobahn_echo", LOADS, options.rounds, options.seconds)
+    rows = costs("us per message, Autobahn", "bench.dropins.autobahn_echo", LOADS, options.rounds, options.seconds)
     print("\n".join(align(list(rows))))
 
 

@@ -1,38 +1,56 @@
-"""A server with a drop-in and without, turn by turn: what a message costs it in CPU time, the kernel's share included.
+"""A server with a drop-in and without, turn by turn: how much it echoes, and what a message costs it in CPU time.
 
-The server is a module of this package, run as a program. It installs the drop-in where `wscodec` is its argument,
-prints its port, echoes, and ends when its stdin is closed.
+That is with the kernel's share. The server is a module of this package, run as a program with its arguments; `wscodec`
+behind them has it install the drop-in. It prints its port, echoes, and ends when its stdin is closed.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 from ..echo import running
-from ..table import cell, figure
+from .pairs import TIMES, Pairs, measured, medians, ratio, times
+
+CONNECTIONS = 50
+RATES = ["with", "without", "ratio", "CPU time"]
+
+# How many bytes a message has, and how many messages are in flight.
+Loads = list[tuple[int, int]]
+Told = dict[str, float]
 
 
-def compare(title: str, module: str, loads: list[tuple[int, int]], rounds: int, seconds: float) -> Iterator[list[str]]:
-    """Measure echoes: for each load, of so many bytes and so many messages in flight, the medians and their ratio."""
+def costs(title: str, module: str, loads: Loads, rounds: int, seconds: float) -> Iterator[list[str]]:
+    """Measure what a message costs, with two connections."""
     running.build()
-    yield [title, "with", "without", "ratio"]
+    yield [title, *TIMES]
     for size, in_flight in loads:
-        pairs = [tuple(cost(module, ours, size, in_flight, seconds) for ours in (True, False)) for _ in range(rounds)]
-        medians = [f"{statistics.median(costs) * 1e6:,.1f}" for costs in zip(*pairs, strict=True)]
-        ratio = figure([without / with_ for with_, without in pairs])
-        yield [f"echo {size} B, {in_flight} in flight", *medians, cell(ratio)]
+        told = measured(rounds, partial(echoes, [module], 2, size, in_flight, seconds))
+        yield [f"echo {size} B, {in_flight} in flight", *times(cpu_times(told), 1)]
 
 
-def cost(module: str, ours: bool, size: int, in_flight: int, seconds: float) -> float:
-    """Return what a message costs a fresh server, in seconds of CPU time."""
+def rates(name: str, program: list[str], loads: Loads, rounds: int, seconds: float) -> Iterator[list[str]]:
+    """Return rows for below RATES: messages a second, how many times more they are, how many times less one costs."""
+    running.build()
+    for size, in_flight in loads:
+        told = measured(rounds, partial(echoes, program, CONNECTIONS, size, in_flight, seconds))
+        pairs = [(ours["messages_per_second"], theirs["messages_per_second"]) for ours, theirs in told]
+        more = ratio([(theirs, ours) for ours, theirs in pairs])
+        yield [f"{name} {size} B, {in_flight} in flight", *medians(pairs, 1, 0), more, ratio(cpu_times(told))]
+
+
+def cpu_times(told: list[tuple[Told, Told]]) -> Pairs:
+    """Return what a message cost, in seconds."""
+    return [tuple(one["server_cpu"] / one["messages"] for one in pair) for pair in told]
+
+
+def echoes(program: list[str], connections: int, size: int, in_flight: int, seconds: float, ours: bool) -> Told:
+    """Return what a fresh server did."""
     server_core, load_core = running.cores() or (None, None)
-    command = [sys.executable, "-m", module, *(["wscodec"] if ours else [])]
-    with running.running(command, server_core) as server:
+    with running.running([sys.executable, "-m", *program, *["wscodec"] * ours], server_core) as server:
         port, pid = server.line().strip(), str(server.process.pid)
-        load = [str(running.LOAD), "echo", port, "2", pid, str(seconds), "0", str(size), str(in_flight)]
-        with running.running(load, load_core) as program:
-            told = json.loads(program.line())
-    return told["server_cpu"] / told["messages"]
+        numbers = (connections, pid, seconds, 0, size, in_flight)
+        with running.running([str(running.LOAD), "echo", port, *map(str, numbers)], load_core) as load:
+            return json.loads(load.line())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 from ..table import align
-from .echoing import compare
+from .echoing import costs
 
 LOADS = [(32, 1), (1024, 1), (65_536, 1)]
 
@@ -15,7 +15,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of each round")
     options = parser.parse_args()
-    rows = compare(
+    rows = costs(
         "us per message, gevent-websocket", "bench.dropins.gevent_echo", LOADS, options.rounds, options.seconds
     )
     print("\n".join(align(list(rows))))

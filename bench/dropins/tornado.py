@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import socket
-import statistics
-import sys
 import time
 import zlib
 from collections.abc import Awaitable, Callable, Iterator
@@ -24,14 +21,14 @@ from tornado.iostream import IOStream
 import wscodec.dropin.tornado as dropin
 from wscodec import AgreedDeflate, Connection, DeflateParameters, Opcode, PerMessageDeflate, Role, encode_frame
 
-from ..echo import running
 from ..runner import BenchError
-from ..table import align, cell, figure
+from ..table import align
+from .echoing import CONNECTIONS, RATES, rates
+from .pairs import TIMES, times
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "64 KiB": 1 << 16, "1 MiB": 1 << 20}
 ROUND = 0.02  # seconds
-CONNECTIONS = 50
-LOADS = [("sync", 32, 1), ("sync", 32, 16), ("async", 32, 16), ("sync", 1024, 1), ("sync", 65_536, 1)]
+LOADS = [(32, 1), (32, 16), (1024, 1), (65_536, 1)]
 AGREED = AgreedDeflate(PerMessageDeflate(), DeflateParameters())
 CHUNK = 1 << 16
 Work = Callable[[], Awaitable[None]]
@@ -167,44 +164,20 @@ async def seconds_of(work: Work) -> float:
 
 async def alone(rounds: int) -> list[list[str]]:
     """Measure connections by themselves."""
-    lines = [["us per message", "with", "without", "ratio"]]
+    lines = [["us per message", *TIMES]]
     for title, make, client, deflate, size, count, at_once in cases():
         messages = [f"{number:08}" * (size // 8) for number in range(count)]
         ours, theirs = [await make(kind, client, deflate, messages, at_once) for kind in (True, False)]
-        times = [((await seconds_of(ours)) / count, (await seconds_of(theirs)) / count) for _ in range(rounds)]
-        lines.append([title, *medians(times, 1e6, 1), cell(figure([without / with_ for with_, without in times]))])
+        pairs = [((await seconds_of(ours)) / count, (await seconds_of(theirs)) / count) for _ in range(rounds)]
+        lines.append([title, *times(pairs, 1)])
     return lines
 
 
 def echo(rounds: int, seconds: float) -> Iterator[list[str]]:
     """Measure a server that echoes."""
-    running.build()
-    yield [f"echo, {CONNECTIONS} connections", "with", "without", "ratio", "CPU time"]
-    for kind, size, in_flight in LOADS:
-        told = [tuple(echoes(ours, kind, size, in_flight, seconds) for ours in (True, False)) for _ in range(rounds)]
-        rates = [(ours["messages_per_second"], theirs["messages_per_second"]) for ours, theirs in told]
-        costs = [tuple(one["server_cpu"] / one["messages"] for one in pair) for pair in told]
-        yield [
-            f"{size} B, {in_flight} in flight" + (", async handler" if kind == "async" else ""),
-            *medians(rates, 1, 0),
-            cell(figure([ours / theirs for ours, theirs in rates])),
-            cell(figure([theirs / ours for ours, theirs in costs])),
-        ]
-
-
-def echoes(ours: bool, kind: str, size: int, in_flight: int, seconds: float) -> dict[str, float]:
-    """Return what a fresh server did in one round."""
-    server_core, load_core = running.cores() or (None, None)
-    command = [sys.executable, "-m", "bench.dropins.tornado_echo", kind, *(["wscodec"] if ours else [])]
-    with running.running(command, server_core) as server:
-        port, pid = server.line().strip(), str(server.process.pid)
-        load = [str(running.LOAD), "echo", port, str(CONNECTIONS), pid, str(seconds), "0", str(size), str(in_flight)]
-        with running.running(load, load_core) as program:
-            return json.loads(program.line())
-
-
-def medians(pairs: list[tuple[float, float]], factor: float, digits: int) -> list[str]:
-    return [f"{statistics.median(values) * factor:,.{digits}f}" for values in zip(*pairs, strict=True)]
+    yield [f"tornado, {CONNECTIONS} connections", *RATES]
+    yield from rates("echo", ["bench.dropins.tornado_echo", "sync"], LOADS, rounds, seconds)
+    yield from rates("async handler,", ["bench.dropins.tornado_echo", "async"], [(32, 16)], rounds, seconds)
 
 
 def main() -> None:

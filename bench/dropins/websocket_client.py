@@ -6,10 +6,10 @@ It is CPU time of the client, the kernel's share included, over a connection to 
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import websocket
 
@@ -17,7 +17,8 @@ import wscodec.dropin.websocket_client as dropin
 
 from ..echo import running
 from ..runner import BenchError
-from ..table import align, cell, figure
+from ..table import align
+from .pairs import TIMES, measured, times
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "64 KiB": 1 << 16, "1 MiB": 1 << 20}
 ALPHABETS = {"ASCII": "a", "Cyrillic": "я"}
@@ -70,16 +71,13 @@ def cost(work: Work, ours: bool) -> float:
 def rows(port: int, rounds: int) -> Iterator[list[str]]:
     """Measure all cases."""
     ws = websocket.create_connection(f"ws://127.0.0.1:{port}/")
-    yield ["us per message", "with", "without", "ratio"]
+    yield ["us per message", *TIMES]
     for title, size in SIZES.items():
         for alphabet, letter in ALPHABETS.items():
             text = letter * (size // len(letter.encode()))
             for name, make in (("receive", receiving), ("send", sending)):
-                work = make(ws, text)
-                pairs = [(cost(work, True), cost(work, False)) for _ in range(rounds)]
-                medians = [f"{statistics.median(costs) * 1e6:,.1f}" for costs in zip(*pairs, strict=True)]
-                ratio = figure([without / with_ for with_, without in pairs])
-                yield [f"{name} {title}, {alphabet}", *medians, cell(ratio)]
+                pairs = measured(rounds, partial(cost, make(ws, text)))
+                yield [f"{name} {title}, {alphabet}", *times(pairs, 1)]
     ws.close()
 
 

@@ -9,9 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,17 +20,16 @@ from websockets.protocol import CLIENT, SERVER, Protocol
 import wscodec.dropin.websockets as dropin
 from wscodec import Encoder, Role
 
-from ..echo import running
 from ..runner import BenchError
-from ..table import align, cell, figure
+from ..table import align
+from .echoing import CONNECTIONS, RATES, rates
+from .pairs import TIMES, Work, measured, seconds_of, times
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "16 KiB": 1 << 14}
 READ = 1 << 16
 ROUND = 0.01  # seconds
-CONNECTIONS = 50
 LOADS = [(32, 1), (32, 16), (1024, 1), (65_536, 1)]
 PEERS = {SERVER: Role.CLIENT, CLIENT: Role.SERVER}
-Work = Callable[[], None]
 
 
 @contextmanager
@@ -112,66 +108,27 @@ def cases() -> Iterator[tuple[str, int, Callable[[], Work]]]:
     yield "decode JSON of 200 B, compressed", len(payloads), partial(decoding, SERVER, frames, payloads, True)
 
 
-def seconds_of(work: Work) -> float:
-    """Return the CPU time that the work takes."""
-    count, start = 0, time.process_time()
-    while True:
-        work()
-        count += 1
-        taken = time.process_time() - start
-        if taken > ROUND:
-            return taken / count
-
-
 def alone(rounds: int) -> Iterator[list[str]]:
     """Measure protocols by themselves."""
-    yield ["us per message", "with", "without", "ratio"]
+    yield ["us per message", *TIMES]
     for title, count, make in cases():
         works = {}
         for ours in (True, False):
             with codec(ours):
                 works[ours] = make()
-        times = [(turn(True, works) / count, turn(False, works) / count) for _ in range(rounds)]
-        yield [title, *medians(times, 1e6, 2), cell(figure([without / with_ for with_, without in times]))]
+        yield [title, *times(measured(rounds, partial(cost, works, count)), 2)]
 
 
-def turn(ours: bool, works: dict[bool, Work]) -> float:
-    """Return the CPU time of the work with the drop-in or without."""
+def cost(works: dict[bool, Work], count: int, ours: bool) -> float:
+    """Return the CPU time of each of so many messages, with the drop-in or without."""
     with codec(ours):
-        return seconds_of(works[ours])
+        return seconds_of(works[ours], ROUND) / count
 
 
 def server(rounds: int, seconds: float) -> Iterator[list[str]]:
     """Measure the asyncio server with a handler that echoes."""
-    running.build()
-    yield [f"uvloop, {CONNECTIONS} connections", "with", "without", "ratio", "CPU time"]
-    for size, in_flight in LOADS:
-        told = [
-            (echoes(True, size, in_flight, seconds), echoes(False, size, in_flight, seconds)) for _ in range(rounds)
-        ]
-        rates = [(ours["messages_per_second"], theirs["messages_per_second"]) for ours, theirs in told]
-        costs = [tuple(one["server_cpu"] / one["messages"] for one in pair) for pair in told]
-        yield [
-            f"echo {size} B, {in_flight} in flight",
-            *medians(rates, 1, 0),
-            cell(figure([ours / theirs for ours, theirs in rates])),
-            cell(figure([theirs / ours for ours, theirs in costs])),
-        ]
-
-
-def echoes(ours: bool, size: int, in_flight: int, seconds: float) -> dict[str, float]:
-    """Return what a fresh server did in one round."""
-    server_core, load_core = running.cores() or (None, None)
-    command = [sys.executable, "-m", "bench.dropins.websockets_echo", *(["wscodec"] if ours else [])]
-    with running.running(command, server_core) as server:
-        port, pid = server.line().strip(), str(server.process.pid)
-        load = [str(running.LOAD), "echo", port, str(CONNECTIONS), pid, str(seconds), "0", str(size), str(in_flight)]
-        with running.running(load, load_core) as program:
-            return json.loads(program.line())
-
-
-def medians(pairs: list[tuple[float, float]], factor: float, digits: int) -> list[str]:
-    return [f"{statistics.median(values) * factor:,.{digits}f}" for values in zip(*pairs, strict=True)]
+    yield [f"uvloop, {CONNECTIONS} connections", *RATES]
+    yield from rates("echo", ["bench.dropins.websockets_echo"], LOADS, rounds, seconds)
 
 
 def main() -> None:

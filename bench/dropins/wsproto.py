@@ -7,11 +7,7 @@ medians over rounds that were measured next to each other.
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
@@ -19,16 +15,15 @@ from wsproto.events import TextMessage
 import wscodec.dropin.wsproto as dropin
 from wscodec import Encoder, Role
 
-from ..echo import running
 from ..runner import BenchError
-from ..table import align, cell, figure
+from ..table import align
+from .echoing import CONNECTIONS, RATES, rates
+from .pairs import Cases, Work, alone
 
 SIZES = {"32 B": 32, "1 KiB": 1 << 10, "64 KiB": 1 << 16, "1 MiB": 1 << 20}
 READ = 1 << 16
 ROUND = 0.02  # seconds
-CONNECTIONS = 50
 LOADS = [(32, 1), (32, 16), (1024, 1), (65_536, 1)]
-Work = Callable[[], None]
 
 
 def connection(kind: ConnectionType, ours: bool) -> Connection:
@@ -76,8 +71,8 @@ def encoding(texts: list[str], kind: ConnectionType, ours: bool) -> Work:
     return work
 
 
-def cases() -> Iterator[tuple[str, int, Callable[[bool], Work]]]:
-    """Return what is measured: a title, how many messages it is, and what makes the work."""
+def cases() -> Cases:
+    """Return what is measured of connections by themselves."""
     client = Encoder(Role.CLIENT)
     for title, size in SIZES.items():
         texts = [f"{number:08}" * (size // 8) for number in range(max(1, 4 * READ // size))]
@@ -92,57 +87,10 @@ def cases() -> Iterator[tuple[str, int, Callable[[bool], Work]]]:
             yield name, len(texts), lambda ours, k=kind, t=texts: encoding(t, k, ours)
 
 
-def seconds_of(work: Work) -> float:
-    """Return the CPU time that the work takes."""
-    count, start = 0, time.process_time()
-    while True:
-        work()
-        count += 1
-        taken = time.process_time() - start
-        if taken > ROUND:
-            return taken / count
-
-
-def alone(rounds: int) -> Iterator[list[str]]:
-    """Measure connections by themselves."""
-    yield ["us per message", "with", "without", "ratio"]
-    for title, count, make in cases():
-        ours, theirs = make(True), make(False)
-        times = [(seconds_of(ours) / count, seconds_of(theirs) / count) for _ in range(rounds)]
-        yield [title, *medians(times, 1e6, 2), cell(figure([without / with_ for with_, without in times]))]
-
-
 def hypercorn(rounds: int, seconds: float) -> Iterator[list[str]]:
     """Measure Hypercorn with an application that echoes."""
-    running.build()
-    yield [f"Hypercorn, {CONNECTIONS} connections", "with", "without", "ratio", "CPU time"]
-    for size, in_flight in LOADS:
-        told = [
-            (echoes(True, size, in_flight, seconds), echoes(False, size, in_flight, seconds)) for _ in range(rounds)
-        ]
-        rates = [(ours["messages_per_second"], theirs["messages_per_second"]) for ours, theirs in told]
-        costs = [tuple(one["server_cpu"] / one["messages"] for one in pair) for pair in told]
-        yield [
-            f"echo {size} B, {in_flight} in flight",
-            *medians(rates, 1, 0),
-            cell(figure([ours / theirs for ours, theirs in rates])),
-            cell(figure([theirs / ours for ours, theirs in costs])),
-        ]
-
-
-def echoes(ours: bool, size: int, in_flight: int, seconds: float) -> dict[str, float]:
-    """Return what a fresh server did in one round."""
-    server_core, load_core = running.cores() or (None, None)
-    command = [sys.executable, "-m", "bench.dropins.hypercorn_echo", *(["wscodec"] if ours else [])]
-    with running.running(command, server_core) as server:
-        port, pid = server.line().strip(), str(server.process.pid)
-        load = [str(running.LOAD), "echo", port, str(CONNECTIONS), pid, str(seconds), "0", str(size), str(in_flight)]
-        with running.running(load, load_core) as program:
-            return json.loads(program.line())
-
-
-def medians(pairs: list[tuple[float, float]], factor: float, digits: int) -> list[str]:
-    return [f"{statistics.median(values) * factor:,.{digits}f}" for values in zip(*pairs, strict=True)]
+    yield [f"Hypercorn, {CONNECTIONS} connections", *RATES]
+    yield from rates("echo", ["bench.dropins.hypercorn_echo"], LOADS, rounds, seconds)
 
 
 def main() -> None:
@@ -152,7 +100,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("alone", "hypercorn"))
     options = parser.parse_args()
     if options.only != "hypercorn":
-        print("\n".join(align(list(alone(options.rounds)))), flush=True)
+        print("\n".join(align(list(alone(cases(), options.rounds, ROUND)))), flush=True)
     if options.only != "alone":
         print("\n".join(align(list(hypercorn(options.rounds, options.seconds)))), flush=True)
 

@@ -1,4 +1,4 @@
-"""Servers for all tests of a run."""
+"""Servers for all tests of a run; and what helpers assert says as much as what tests assert."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+pytest.register_assert_rewrite("comparing", "installing")
 
 
 @pytest.fixture(scope="session")

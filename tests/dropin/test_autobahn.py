@@ -8,18 +8,14 @@ import random
 import socket
 import subprocess
 import sys
-import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from implementations import COMPILED, PURE, Implementation, using
-from reference.frames import frames_of
+from implementations import Implementation, using
 
 pytest.importorskip("autobahn", reason="Autobahn is not installed")
 
@@ -30,14 +26,16 @@ from autobahn.asyncio.websocket import (
     WebSocketServerProtocol,
 )
 from autobahn.websocket import protocol as host
+from comparing import BACKENDS, outcome, run, sent_frames, with_and_without
 from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
+from installing import Change, Place, check_it_comes_and_goes, check_it_stays_out, installed, standing, version
+from streams import bytewise, closes, cut, payloads
 
 from wscodec.asyncio import connect, serve
 from wscodec.dropin import autobahn as dropin
 
-BACKENDS = (PURE, *COMPILED[:1])
-PLACES = [(host, "create_xor_masker"), (host, "Utf8Validator")]
-HOSTS_OWN = [getattr(*place) for place in PLACES]
+PLACES: list[Place] = [(host, "create_xor_masker"), (host, "Utf8Validator")]
+HOSTS_OWN = standing(PLACES)
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost:80\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -47,43 +45,16 @@ REQUEST = (
 @pytest.fixture(autouse=True)
 def autobahn_is_left_as_it_was() -> Iterator[None]:
     yield
-    assert [getattr(*place) for place in PLACES] == HOSTS_OWN
-
-
-@contextmanager
-def installed() -> Iterator[None]:
-    assert dropin.install()
-    try:
-        yield
-    finally:
-        dropin.uninstall()
-
-
-def with_and_without(test: Callable[[], Any]) -> Any:
-    """Return what comes of a test without the drop-in, and see that with it, on each backend, it is the same."""
-    expected = test()
-    for implementation in BACKENDS:
-        with using(implementation), installed():
-            assert test() == expected
-    return expected
+    assert standing(PLACES) == HOSTS_OWN
 
 
 # ------------------------------------------------------------------------------------- validator and masker alone
-
-broken = st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xe2\x82", b"a\xc0\x80", b"\xf4\x90", b"\x80", b"\xf8aaa"])
-texts = st.text(st.sampled_from("a\0\x7fé߿ࠀ€\uffff😀\U0010ffff"), max_size=40).map(str.encode)
-payloads = texts | texts | st.binary(max_size=20) | st.builds(lambda a, b, c: a + b + c, texts, broken, texts)
-
-
-def cut(draw: st.DrawFn, data: bytes, most: int = 5) -> list[bytes]:
-    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=most)))
-    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
 
 
 @st.composite
 def chopped(draw: st.DrawFn) -> list[bytes]:
     data = draw(payloads)
-    return cut(draw, data) if draw(st.booleans()) else [bytes([byte]) for byte in data]
+    return cut(draw, data) if draw(st.booleans()) else bytewise(data)
 
 
 def judged(validator: Any, text: list[bytes]) -> list[Any]:
@@ -104,12 +75,12 @@ def test_the_first_wrong_byte_is_found_where_autobahn_finds_it(texts: list[list[
         validator = host.Utf8Validator()
         return [judged(validator, text) for text in texts]
 
-    with_and_without(test)
+    with_and_without(dropin, test)
 
 
 def test_after_the_first_wrong_byte_none_is_good() -> None:
     for implementation in BACKENDS:
-        with using(implementation), installed():
+        with using(implementation), installed(dropin):
             validator = host.Utf8Validator()
             told = [validator.validate(piece) for piece in (b"ab\xe2", b"\x82\xff", b"ab", b"", b"\xff")]
             none = (False, False, 0, 4)
@@ -129,18 +100,12 @@ def test_a_payload_is_masked_in_pieces(make: Callable[[bytes], Any], length: int
         masker.reset()
         return [*found, masker.pointer(), masker.process(data)]
 
-    with_and_without(test)
+    with_and_without(dropin, test)
 
 
 @pytest.mark.parametrize("key", [b"", b"abc", b"abcde", "abcd"])
 def test_keys_that_are_none_are_refused_the_same(key: Any) -> None:
-    def test() -> Any:
-        try:
-            return host.create_xor_masker(key, 5).process(b"hello")
-        except Exception as error:
-            return type(error), str(error)
-
-    with_and_without(test)
+    with_and_without(dropin, lambda: outcome(lambda: host.create_xor_masker(key, 5).process(b"hello")))
 
 
 # ------------------------------------------------------------------------------------------------ whole servers
@@ -179,19 +144,9 @@ async def server_tells(pieces: list[bytes], options: dict[str, bool]) -> list[An
     sent = await reader.read()
     writer.close()
     await protocol.is_closed
-    return [protocol.told, frames_of(sent)]
+    return [protocol.told, sent_frames(sent)]
 
 
-def run(coroutine: Any) -> Any:
-    async def within_time() -> Any:
-        async with asyncio.timeout(20):
-            return await coroutine
-
-    return asyncio.run(within_time())
-
-
-codes = st.sampled_from([0, 999, 1000, 1005, 1012, 1015, 2999, 3000, 4999, 5000])
-closes = st.builds(lambda code, text: code.to_bytes(2) + text[:120], codes, payloads) | st.sampled_from([b"", b"\3"])
 frames = st.one_of(
     st.builds(frame, st.sampled_from([TEXT, TEXT, BINARY]), payloads, key=st.just(KEY)),
     st.builds(frame, st.sampled_from([TEXT, CONT, CONT]), payloads, fin=st.booleans(), key=st.just(KEY)),
@@ -217,12 +172,12 @@ options = st.fixed_dictionaries({}, optional={"failByDrop": st.booleans(), "utf8
 )
 @example([frame(CLOSE, b"\x03\xe8bye\xff", key=KEY)], {"failByDrop": False})
 def test_what_comes_is_told_the_same(pieces: list[bytes], options: dict[str, bool]) -> None:
-    with_and_without(lambda: run(server_tells(pieces, options)))
+    with_and_without(dropin, lambda: run(lambda: server_tells(pieces, options)))
 
 
 def test_the_words_name_the_first_wrong_byte() -> None:
     pieces = [frame(TEXT, b"abc\xe2", fin=False, key=KEY), frame(CONT, b"\x82\xff", key=KEY)]
-    told, sent = with_and_without(lambda: run(server_tells(pieces, {"failByDrop": False})))
+    told, sent = with_and_without(dropin, lambda: run(lambda: server_tells(pieces, {"failByDrop": False})))
     assert told[-1][0] is False
     assert b"octet index 5" in sent[0].payload
 
@@ -289,11 +244,11 @@ async def client_is_echoed() -> list[Any]:
 
 
 def test_a_server() -> None:
-    assert with_and_without(lambda: run(server_echoes())) == [*MESSAGES, 1000]
+    assert with_and_without(dropin, lambda: run(server_echoes)) == [*MESSAGES, 1000]
 
 
 def test_a_client() -> None:
-    found = with_and_without(lambda: run(client_is_echoed()))
+    found = with_and_without(dropin, lambda: run(client_is_echoed))
     plain = [message.encode() if isinstance(message, str) else message for message in MESSAGES]
     assert [told[0] for told in found[:-1]] == [*plain, "héllöé".replace("ö", "o").encode()]
     assert found[-1] == (True, 4001, "énough")
@@ -302,9 +257,9 @@ def test_a_client() -> None:
 def test_prepared_messages() -> None:
     def test() -> list[Any]:
         made = [host.PreparedMessage(bytes(size), True, True, True).payloadHybi for size in (0, 5, 126, 70_000)]
-        return [found._replace(key=None) for data in made for found in frames_of(data)]
+        return [sent_frames(data) for data in made]
 
-    with_and_without(test)
+    with_and_without(dropin, test)
 
 
 TWISTED = Path(__file__).with_name("autobahn_twisted.py")
@@ -323,47 +278,23 @@ def test_on_twisted() -> None:
 
 
 def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
-        assert not any(getattr(*place) is own for place, own in zip(PLACES, HOSTS_OWN, strict=True))
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
+    check_it_comes_and_goes(dropin, PLACES)
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another Autobahn might differ, by what the warning says."""
-
-    class NotMasked(host.PreparedMessage):  # type: ignore[misc]
-        def __init__(self, payload: bytes, *_: Any) -> None:
-            self.payloadHybi = b"\1" * 8 + payload
-
-    return {
-        "version 27.1.1 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "27.1.1"),
-        "version 22.12.1 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "22.12.1"),
-        "there is no": lambda: monkeypatch.delattr(host, "Utf8Validator"),
-        "instead of": lambda: monkeypatch.setattr(host, "PreparedMessage", NotMasked),
-    }
+class NotMasked(host.PreparedMessage):  # type: ignore[misc]
+    def __init__(self, payload: bytes, *_: Any) -> None:
+        self.payloadHybi = b"\1" * 8 + payload
 
 
-@pytest.mark.parametrize("reason", ["version 27.1.1 is not", "version 22.12.1 is not", "there is no", "instead of"])
-def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        changes(changed)[reason]()
-        before = [getattr(*place, None) for place in PLACES]
-        with pytest.warns(RuntimeWarning, match=f"stays out of autobahn.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert [getattr(*place, None) for place in PLACES] == before
-    with installed():
-        pass
+# Ways in which another Autobahn might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 27.1.1 is not": version("27.1.1"),
+    "version 22.12.1 is not": version("22.12.1"),
+    "there is no": lambda patch: patch.delattr(host, "Utf8Validator"),
+    "instead of": lambda patch: patch.setattr(host, "PreparedMessage", NotMasked),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(impl: Implementation, reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"autobahn.*{reason}")

@@ -5,35 +5,36 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-import warnings
-from collections.abc import Callable, Iterator
-from importlib import metadata
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from implementations import COMPILED, PURE, Implementation, using
+from implementations import Implementation
 
 pytest.importorskip("geventwebsocket", reason="gevent-websocket is not installed")
 
 import gevent
 import geventwebsocket.websocket
+from comparing import outcome, with_and_without
 from gevent.pywsgi import WSGIServer
 from geventwebsocket.handler import WebSocketHandler
 from geventwebsocket.websocket import Header, WebSocket
 from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
+from installing import Change, Place, check_it_comes_and_goes, check_it_stays_out, standing, version
+from streams import closes, payloads
 
 from wscodec.dropin import gevent_websocket as dropin
 
-BACKENDS = (PURE, *COMPILED[:1])
-PLACES: list[tuple[Any, str]] = [
+PLACES: list[Place] = [
     (geventwebsocket.websocket, "Utf8Validator"),
     (Header, "mask_payload"),
     (Header, "unmask_payload"),
     (WebSocket, "_decode_bytes"),
 ]
-HOSTS_OWN = [getattr(*place) for place in PLACES]
+HOSTS_OWN = standing(PLACES)
 REQUEST = (
     b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
@@ -43,25 +44,7 @@ REQUEST = (
 @pytest.fixture(autouse=True)
 def gevent_websocket_is_left_as_it_was() -> Iterator[None]:
     yield
-    assert [getattr(*place) for place in PLACES] == HOSTS_OWN
-
-
-@contextlib.contextmanager
-def installed() -> Iterator[None]:
-    assert dropin.install()
-    try:
-        yield
-    finally:
-        dropin.uninstall()
-
-
-def with_and_without(test: Callable[[], Any]) -> Any:
-    """Return what comes of a test without the drop-in, and see that with it, on each backend, it is the same."""
-    expected = test()
-    for implementation in BACKENDS:
-        with using(implementation), installed():
-            assert test() == expected
-    return expected
+    assert standing(PLACES) == HOSTS_OWN
 
 
 class Host:
@@ -125,11 +108,6 @@ def host() -> Iterator[Host]:
 
 # -------------------------------------------------------------------------------------------------------- received
 
-broken = st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xe2\x82", b"a\xc0\x80", b"\xf4\x90", b"\x80", b"\xf8aaa"])
-texts = st.text(st.sampled_from("a\0\x7fé߿ࠀ€\uffff😀\U0010ffff"), max_size=40).map(str.encode)
-payloads = texts | texts | st.binary(max_size=20) | st.builds(lambda a, b, c: a + b + c, texts, broken, texts)
-codes = st.sampled_from([0, 999, 1000, 1005, 1012, 1015, 2999, 3000, 4999, 5000])
-closes = st.builds(lambda code, text: code.to_bytes(2) + text[:120], codes, payloads) | st.sampled_from([b"", b"\3"])
 keys = st.sampled_from([KEY, KEY, KEY, KEY, None])
 frames = st.one_of(
     st.builds(frame, st.sampled_from([TEXT, TEXT, BINARY]), payloads, key=keys),
@@ -148,14 +126,14 @@ frames = st.one_of(
 @example(frame(CLOSE, b"\x03\xe8bye\xff", key=KEY))
 @example(frame(TEXT, b"hello", key=KEY)[:-2])
 def test_what_comes_is_told_the_same(host: Host, data: bytes) -> None:
-    with_and_without(lambda: host.told(data))
+    with_and_without(dropin, lambda: host.told(data))
 
 
 @pytest.mark.parametrize("text", ["ab", "é", "中", "😀"])
 def test_large_messages(host: Host, text: str) -> None:
     texts = [text * (size // len(text.encode())) for size in (31, 125, 300, 100_000)]
     sent = b"".join(frame(TEXT, text.encode(), key=KEY) + frame(BINARY, text.encode(), key=KEY) for text in texts)
-    answer, heard = with_and_without(lambda: host.told(sent))
+    answer, heard = with_and_without(dropin, lambda: host.told(sent))
     assert [message for message, _ in heard] == [message for text in texts for message in (text, text.encode())]
     echoed = b"".join(frame(TEXT, text.encode()) + frame(BINARY, text.encode()) for text in texts)
     assert answer == echoed + frame(CLOSE)
@@ -174,49 +152,35 @@ def test_a_payload_that_is_not_as_long_as_its_header_says() -> None:
                 found.append(IndexError)
         return found
 
-    assert with_and_without(test)[-1] is IndexError
+    assert with_and_without(dropin, test)[-1] is IndexError
+
+
+@pytest.mark.parametrize("text", [b"", "hé€😀".encode(), b"a\xff", b"a\xe2\x82"])
+def test_what_is_no_text_is_not_decoded(text: bytes) -> None:
+    def test() -> Any:
+        codes: list[int] = []
+        # By itself, since on a connection the validator has refused it before.
+        return outcome(WebSocket._decode_bytes, SimpleNamespace(close=codes.append), bytearray(text)), codes
+
+    with_and_without(dropin, test)
 
 
 # -------------------------------------------------------------------------------------------------- installation
 
 
 def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
-        assert not any(getattr(*place) is own for place, own in zip(PLACES, HOSTS_OWN, strict=True))
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
+    check_it_comes_and_goes(dropin, PLACES)
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another gevent-websocket might differ, by what the warning says."""
-    return {
-        "version 0.11.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "0.11.0"),
-        "version 0.9.5 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "0.9.5"),
-        "there is no": lambda: monkeypatch.delattr(geventwebsocket.websocket, "Utf8Validator"),
-        "instead of": lambda: monkeypatch.setattr(WebSocket, "handle_close", lambda *_: None),
-    }
+# Ways in which another gevent-websocket might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 0.11.0 is not": version("0.11.0"),
+    "version 0.9.5 is not": version("0.9.5"),
+    "there is no": lambda patch: patch.delattr(geventwebsocket.websocket, "Utf8Validator"),
+    "instead of": lambda patch: patch.setattr(WebSocket, "handle_close", lambda *_: None),
+}
 
 
-@pytest.mark.parametrize("reason", ["version 0.11.0 is not", "version 0.9.5 is not", "there is no", "instead of"])
-def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        changes(changed)[reason]()
-        before = [getattr(*place, None) for place in PLACES]
-        with pytest.warns(RuntimeWarning, match=f"stays out of gevent-websocket.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert [getattr(*place, None) for place in PLACES] == before
-    with installed():
-        pass
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(impl: Implementation, reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"gevent-websocket.*{reason}")

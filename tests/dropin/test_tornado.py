@@ -5,21 +5,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import warnings
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
-from importlib import metadata
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from implementations import COMPILED, PURE, Implementation, using
+from implementations import Implementation
 
 pytest.importorskip("tornado", reason="tornado is not installed")
 
 import tornado.websocket
-from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, close_payload, frame
+from comparing import run, same
+from helpers import BINARY, CLOSE, KEY, PING, TEXT, close_payload, frame
+from installing import (
+    Change,
+    Place,
+    check_it_comes_and_goes,
+    check_it_leaves_others_alone,
+    check_it_stays_out,
+    installed,
+    version,
+)
+from streams import bytewise, contents, cut, messages, sizes, streams
 from tornado.iostream import IOStream
 from tornado.websocket import WebSocketClosedError, _WebSocketParams
 from tornado.websocket import WebSocketProtocol13 as HostProtocol
@@ -27,7 +36,6 @@ from tornado.websocket import WebSocketProtocol13 as HostProtocol
 from wscodec import FrameDecoder, Role
 from wscodec.dropin import tornado as dropin
 
-BACKENDS = (PURE, *COMPILED[:1])
 LIMIT = 300
 MODES = ("sync", "async", "slow", "future")
 
@@ -141,14 +149,6 @@ def unmasked(data: bytes) -> list[Any]:
     return FrameDecoder(Role.SERVER, max_size=None).feed(data)
 
 
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    async def within_time() -> Any:
-        async with asyncio.timeout(20):
-            return await test()
-
-    return asyncio.run(within_time())
-
-
 def told(kind: Any, chunks: list[bytes], *args: Any, **params: Any) -> list[Any]:
     """Return what a protocol tells and sends where these chunks come."""
 
@@ -163,75 +163,26 @@ def told(kind: Any, chunks: list[bytes], *args: Any, **params: Any) -> list[Any]
 
 
 def compare(chunks: list[bytes], *args: Any, **params: Any) -> list[Any]:
-    """See that ours does what tornado's does, on each backend; return that."""
-    expected = told(HostProtocol, chunks, *args, **params)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert told(dropin.WebSocketProtocol13, chunks, *args, **params) == expected
-    return expected
+    """See that ours does what tornado's does, and return that."""
+    return same(
+        lambda: told(HostProtocol, chunks, *args, **params),
+        lambda: told(dropin.WebSocketProtocol13, chunks, *args, **params),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- strategies
 
-sizes = st.sampled_from([0, 1, 31, 125, 126, 127, LIMIT, LIMIT + 1])
-texts = st.one_of(
-    st.sampled_from([b"hello", "hé€😀".encode(), b"end", b"raise", b"fail"]), st.builds(lambda size: b"x" * size, sizes)
-)
-broken = st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xe2\x82", b"a\xc0\x80", b"\x80"])
-payloads = st.one_of(texts, texts, texts, st.binary(max_size=40), broken)
-controls = st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=9), st.just(True), st.just(0))
-codes = st.sampled_from([0, 999, 1000, 1005, 1006, 3000, 5000])
-closes = st.one_of(st.sampled_from([b"", b"\3"]), st.builds(close_payload, codes, payloads.map(lambda data: data[:90])))
-wild = st.tuples(st.integers(0, 15), st.binary(max_size=130), st.booleans(), st.sampled_from([0, 0, 4, 2, 1, 6]))
-Spec = tuple[int, bytes, bool, int]
-
-
-@st.composite
-def messages(draw: st.DrawFn, compressor: Any) -> list[Spec]:
-    """Return a message's frames as (opcode, payload, fin, reserved bits)."""
-    opcode = draw(st.sampled_from([TEXT, BINARY]))
-    data, rsv = draw(payloads), 0
-    if compressor is not None and draw(st.booleans()):
-        data, rsv = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4], 4
-        if draw(st.integers(0, 15)) == 7:
-            data += draw(st.binary(max_size=4))
-    frames: list[Spec] = []
-    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=2))) if draw(st.booleans()) else []
-    for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True):
-        if start:
-            frames += draw(st.lists(controls, max_size=1))
-        frames.append((CONT if frames else opcode, data[start:end], end == len(data), 0 if frames else rsv))
-    return frames
+# What the handler does more with than to send it back, and what is as long as may be or longer.
+special = st.sampled_from([b"end", b"raise", b"fail", b"x" * LIMIT, b"x" * (LIMIT + 1)])
 
 
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[list[bytes], bool, bool, str]:
-    """Return chunks of what a peer may send, mostly by the rules; a role, compression, and how messages are handled."""
+    """Return chunks of what a peer may send, a role, compression, and how messages are handled."""
     client, deflate = draw(st.booleans()), draw(st.booleans())
     compressor = zlib.compressobj(wbits=-15) if deflate else None
-    specs: list[Spec] = []
-    for _ in range(draw(st.integers(1, 6))):
-        kind = draw(st.integers(0, 19))
-        if kind == 0:
-            specs.append(draw(wild))
-        elif kind == 1:
-            specs.append((CLOSE, draw(closes), True, 0))
-        elif kind < 5:
-            specs.append(draw(controls))
-        else:
-            specs += draw(messages(compressor))
-    stream = b""
-    for opcode, payload, fin, rsv in specs:
-        masked = (not client) ^ (draw(st.integers(0, 30)) == 7)
-        data = frame(opcode, payload, fin=fin, rsv=rsv, key=KEY if masked else None)
-        if len(payload) < 126 and draw(st.integers(0, 30)) == 7:  # not the shortest form
-            width = draw(st.sampled_from([2, 8]))
-            length = bytes([data[1] & 0x80 | (126 if width == 2 else 127)]) + len(payload).to_bytes(width)
-            data = data[:1] + length + data[2:]
-        stream += data
-    cuts = sorted(draw(st.lists(st.integers(0, len(stream)), max_size=6)))
-    chunks = [stream[start:end] for start, end in zip([0, *cuts], [*cuts, len(stream)], strict=True)]
-    return chunks, client, deflate, draw(st.sampled_from(MODES))
+    stream = draw(streams(messages(contents() | special, compressor), not client))
+    return cut(draw, stream, 6), client, deflate, draw(st.sampled_from(MODES))
 
 
 # -------------------------------------------------------------------------------------------------------- received
@@ -270,7 +221,7 @@ FAULTS = {
 def test_faults_have_the_same_end(name: str, deflate: bool) -> None:
     data = b"\x82\1a" + FAULTS[name]
     whole = compare([data + b"\x81\1b"], True, deflate)
-    assert compare([bytes([byte]) for byte in data + b"\x81\1b"], True, deflate)[0] == whole[0]
+    assert compare(bytewise(data + b"\x81\1b"), True, deflate)[0] == whole[0]
 
 
 def test_what_is_not_masked_is_taken_as_by_tornado() -> None:
@@ -396,10 +347,10 @@ def written(kind: Any, client: bool, deflate: bool, made: list[Any]) -> list[Any
 @settings(max_examples=40)
 @given(st.booleans(), st.booleans(), st.lists(calls, max_size=8))
 def test_ours_writes_the_same_as_tornado(client: bool, deflate: bool, made: Any) -> None:
-    expected = written(HostProtocol, client, deflate, made)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert written(dropin.WebSocketProtocol13, client, deflate, made) == expected
+    same(
+        lambda: written(HostProtocol, client, deflate, made),
+        lambda: written(dropin.WebSocketProtocol13, client, deflate, made),
+    )
 
 
 def test_who_awaits_each_message_lets_others_run(impl: Implementation) -> None:
@@ -466,6 +417,8 @@ def test_a_future_fails_where_the_connection_ends(impl: Implementation) -> None:
 
 # -------------------------------------------------------------------------------------------------- installation
 
+PLACES: list[Place] = [(tornado.websocket, "WebSocketProtocol13")]
+
 
 @pytest.fixture(autouse=True)
 def tornado_is_left_as_it_was() -> Iterator[None]:
@@ -474,16 +427,9 @@ def tornado_is_left_as_it_was() -> Iterator[None]:
 
 
 def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
+    check_it_comes_and_goes(dropin, PLACES)
+    with installed(dropin):
         assert tornado.websocket.WebSocketProtocol13 is dropin.WebSocketProtocol13
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
-        assert tornado.websocket.WebSocketProtocol13 is HostProtocol
 
 
 def test_it_can_be_installed_while_an_event_loop_runs(impl: Implementation) -> None:
@@ -494,67 +440,30 @@ def test_it_can_be_installed_while_an_event_loop_runs(impl: Implementation) -> N
     dropin.uninstall()
 
 
-def test_what_others_put_over_ours_stays(impl: Implementation, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(HostProtocol):  # type: ignore[misc]
-        pass
-
-    assert dropin.install()
-    with monkeypatch.context() as patched:
-        patched.setattr(tornado.websocket, "WebSocketProtocol13", Other)
-        assert not dropin.installed()
-        dropin.uninstall()
-        assert tornado.websocket.WebSocketProtocol13 is Other
-    dropin.uninstall()
+def test_what_others_put_over_ours_stays(impl: Implementation) -> None:
+    check_it_leaves_others_alone(dropin, PLACES, PLACES[0])
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another tornado might differ, by what the warning says."""
-
-    def handle_less(protocol: Any, opcode: int, data: bytes) -> Any:
-        return handle(protocol, opcode, data[:3])
-
-    handle = HostProtocol._handle_message
-
-    class Renamed(tornado.websocket.WebSocketHandler):  # type: ignore[misc]
-        def get_websocket_protocol(self) -> Any:
-            return HostProtocol(self, False, _WebSocketParams())
-
-    check = dropin.check.__globals__
-    return {
-        "version 7.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "7.0"),
-        "version 6.1.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "6.1.0"),
-        "there is no tornado.websocket.W": lambda: monkeypatch.delattr(tornado.websocket, "WebSocketProtocol13"),
-        "there is no WebSocketProtocol13._read_bytes": lambda: monkeypatch.delattr(HostProtocol, "_read_bytes"),
-        "does not ask for its protocol": lambda: monkeypatch.setitem(check, "WebSocketHandler", Renamed),
-        "instead of": lambda: monkeypatch.setattr(dropin.WebSocketProtocol13, "_handle_message", handle_less),
-    }
+class Renamed(tornado.websocket.WebSocketHandler):  # type: ignore[misc]
+    def get_websocket_protocol(self) -> Any:
+        return HostProtocol(self, False, _WebSocketParams())
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "version 7.0 is not",
-        "version 6.1.0 is not",
-        "there is no tornado.websocket.W",
-        "there is no WebSocketProtocol13._read_bytes",
-        "does not ask for its protocol",
-        "instead of",
-    ],
-)
-def test_where_tornado_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        changes(changed)[reason]()
-        before = getattr(tornado.websocket, "WebSocketProtocol13", None)
-        with pytest.warns(RuntimeWarning, match=f"stays out of tornado.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert getattr(tornado.websocket, "WebSocketProtocol13", None) is before
-    assert dropin.install() is True
-    dropin.uninstall()
+def handle_less(protocol: Any, opcode: int, data: bytes, handle: Any = HostProtocol._handle_message) -> Any:
+    return handle(protocol, opcode, data[:3])
+
+
+# Ways in which another tornado might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 7.0 is not": version("7.0"),
+    "version 6.1.0 is not": version("6.1.0"),
+    "there is no tornado.websocket.W": lambda patch: patch.delattr(tornado.websocket, "WebSocketProtocol13"),
+    "there is no WebSocketProtocol13._read_bytes": lambda patch: patch.delattr(HostProtocol, "_read_bytes"),
+    "does not ask for its protocol": lambda patch: patch.setitem(dropin.check.__globals__, "WebSocketHandler", Renamed),
+    "instead of": lambda patch: patch.setattr(dropin.WebSocketProtocol13, "_handle_message", handle_less),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_tornado_has_changed_it_is_left_alone_and_one_warning_says_so(impl: Implementation, reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"tornado.*{reason}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import unittest
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("tornado", reason="tornado is not installed")
 
 import tornado.websocket
+from comparing import run
+from installing import made_by
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
@@ -30,33 +32,12 @@ MESSAGES: list[Any] = [*TEXTS, b"", b"\0\xff", bytes(range(256)) * 3000]
 
 
 @pytest.fixture(params=["wscodec", "tornado"])
-def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Run a test with the drop-in, and without; see that it was used where it was there, and nowhere else."""
-    count: list[int] = []
-    init = dropin.WebSocketProtocol13.__init__
-
-    def counting(self: Any, *args: Any, **options: Any) -> None:
-        count.append(1)
-        init(self, *args, **options)
-
-    monkeypatch.setattr(dropin.WebSocketProtocol13, "__init__", counting)
     # What is told of requests is no warning.
     monkeypatch.setattr(logging.getLogger("tornado.access"), "disabled", True)
-    wanted = request.param == "wscodec"
-    if wanted:
-        assert dropin.install()
-        count.clear()
-    yield count
-    dropin.uninstall()
-    assert bool(count) is wanted
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def within_time() -> None:
-        async with asyncio.timeout(20):
-            await test()
-
-    asyncio.run(within_time())
+    with made_by(dropin, dropin.WebSocketProtocol13, request.param == "wscodec"):
+        yield
 
 
 class Echo(WebSocketHandler):  # type: ignore[misc]
@@ -110,7 +91,7 @@ async def until(told: list[Any], entry: Any) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_server(made: list[int], compress: bool) -> None:
+def test_a_server(made: None, compress: bool) -> None:
     async def test() -> None:
         async with serving(compress) as (address, ended):
             async with connect(address, max_size=None, subprotocols=["a", "b"]) as ws:
@@ -136,7 +117,7 @@ def test_a_server(made: list[int], compress: bool) -> None:
     run(test)
 
 
-def test_a_message_that_is_too_big(made: list[int]) -> None:
+def test_a_message_that_is_too_big(made: None) -> None:
     async def test() -> None:
         async with serving(websocket_max_message_size=70_000) as (address, _), connect(address) as ws:
             await ws.send("a" * 70_000)
@@ -150,7 +131,7 @@ def test_a_message_that_is_too_big(made: list[int]) -> None:
 
 
 @pytest.mark.skipif(tornado.version_info < (6, 6), reason="tornado 6.5 leaves such a connection open")
-def test_a_handler_that_fails(made: list[int], caplog: pytest.LogCaptureFixture) -> None:
+def test_a_handler_that_fails(made: None, caplog: pytest.LogCaptureFixture) -> None:
     async def test() -> None:
         async with serving() as (address, ended):
             async with connect(address) as ws:
@@ -165,7 +146,7 @@ def test_a_handler_that_fails(made: list[int], caplog: pytest.LogCaptureFixture)
     assert [record.name for record in caplog.records] == ["tornado.application"]
 
 
-def test_keepalive(made: list[int]) -> None:
+def test_keepalive(made: None) -> None:
     async def test() -> None:
         async with serving(websocket_ping_interval=0.05) as (address, ended):
             async with connect(address) as ws:
@@ -178,7 +159,7 @@ def test_keepalive(made: list[int]) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_a_client(made: list[int], compress: bool) -> None:
+def test_a_client(made: None, compress: bool) -> None:
     async def echo(ws: Any) -> None:
         async for message in ws:
             if message == "enough":
@@ -223,7 +204,7 @@ async def converse(ws: Any) -> None:
 
 
 @pytest.mark.parametrize("compress", [False, True])
-def test_both_ends(made: list[int], compress: bool) -> None:
+def test_both_ends(made: None, compress: bool) -> None:
     async def test() -> None:
         async with serving(compress) as (address, ended):
             await converse(await websocket_connect(address, compression_options={} if compress else None))
@@ -235,7 +216,7 @@ def test_both_ends(made: list[int], compress: bool) -> None:
 
 @pytest.mark.parametrize("made", ["wscodec"], indirect=True)
 @pytest.mark.filterwarnings("ignore")
-def test_tornados_own_tests(made: list[int]) -> None:
+def test_tornados_own_tests(made: None) -> None:
     suite = pytest.importorskip("tornado.test.websocket_test", reason="tornado's tests are not installed")
     result = unittest.TestResult()
     unittest.defaultTestLoader.loadTestsFromModule(suite).run(result)

@@ -6,16 +6,14 @@ import asyncio
 import os
 import socket
 import threading
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import metadata
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from implementations import COMPILED, PURE, Implementation, using
+from implementations import Implementation
 
 pytest.importorskip("websocket", reason="websocket-client is not installed")
 pytest.importorskip("websocket._abnf", reason="another package has the name of websocket-client's module")
@@ -23,41 +21,33 @@ pytest.importorskip("websocket._abnf", reason="another package has the name of w
 import websocket
 import websocket._abnf
 import websocket._utils
+from comparing import outcome, sent_frames, with_and_without
 from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, frame
-from reference.frames import frames_of
+from installing import (
+    Change,
+    Place,
+    check_it_comes_and_goes,
+    check_it_leaves_others_alone,
+    check_it_stays_out,
+    installed,
+    standing,
+    version,
+)
+from streams import closes, payloads
 from websocket import ABNF, WebSocket, WebSocketException
 
 from wscodec import FrameDecoder, Role
 from wscodec.asyncio import serve
 from wscodec.dropin import websocket_client as dropin
 
-BACKENDS = (PURE, *COMPILED[:1])
-PLACES = [(websocket._utils, "_validate_utf8"), (ABNF, "format"), (WebSocket, "recv")]
-HOSTS_OWN = [getattr(*place) for place in PLACES]
+PLACES: list[Place] = [(websocket._utils, "_validate_utf8"), (ABNF, "format"), (WebSocket, "recv")]
+HOSTS_OWN = standing(PLACES)
 
 
 @pytest.fixture(autouse=True)
 def websocket_client_is_left_as_it_was() -> Iterator[None]:
     yield
-    assert [getattr(*place) for place in PLACES] == HOSTS_OWN
-
-
-@contextmanager
-def installed() -> Iterator[None]:
-    assert dropin.install()
-    try:
-        yield
-    finally:
-        dropin.uninstall()
-
-
-def with_and_without(test: Callable[[], Any]) -> Any:
-    """Return what comes of a test without the drop-in, and see that with it, on each backend, it is the same."""
-    expected = test()
-    for implementation in BACKENDS:
-        with using(implementation), installed():
-            assert test() == expected
-    return expected
+    assert standing(PLACES) == HOSTS_OWN
 
 
 # -------------------------------------------------------------------------------------------------------- received
@@ -112,21 +102,16 @@ def plain(result: Any) -> Any:
 
 
 def sent_to(server: socket.socket) -> list[Any]:
-    """Return the frames that came before the end of the stream, without their keys."""
+    """Return the frames that came before the end of the stream."""
     data = b""
     try:
         while piece := server.recv(1 << 16):
             data += piece
     except ConnectionResetError:
         pass
-    return [found._replace(key=None) for found in frames_of(data)]
+    return sent_frames(data)
 
 
-broken = st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xe2\x82", b"a\xc0\x80", b"\xf4\x90", b"\x80", b"\xf8aaa"])
-texts = st.text(st.sampled_from("a\0\x7fé߿ࠀ€\uffff😀\U0010ffff"), max_size=40).map(str.encode)
-payloads = texts | texts | st.binary(max_size=20) | st.builds(lambda a, b, c: a + b + c, texts, broken, texts)
-codes = st.sampled_from([0, 999, 1000, 1005, 1012, 1015, 2999, 3000, 4999, 5000])
-closes = st.builds(lambda code, text: code.to_bytes(2) + text, codes, payloads) | st.sampled_from([b"", b"\3"])
 frames = st.one_of(
     st.builds(frame, st.sampled_from([TEXT, TEXT, BINARY, CONT]), payloads, fin=st.sampled_from([True, True, False])),
     st.builds(frame, st.sampled_from([PING, PONG]), st.binary(max_size=5)),
@@ -146,13 +131,13 @@ options = st.fixed_dictionaries({}, optional={"fire_cont_frame": st.booleans(), 
 def test_what_is_received_comes_to_the_same(
     stream: bytes, most: int, method: tuple[str, tuple[Any, ...]], options: dict[str, bool]
 ) -> None:
-    with_and_without(lambda: told(stream, most, *method, options))
+    with_and_without(dropin, lambda: told(stream, most, *method, options))
 
 
 @settings(max_examples=20)
 @given(st.lists(st.builds(lambda a, b: a + b, payloads, payloads), max_size=50))
 def test_text_is_judged_the_same(texts: list[bytes]) -> None:
-    with_and_without(lambda: [websocket._utils.validate_utf8(text) for text in texts])
+    with_and_without(dropin, lambda: [websocket._utils.validate_utf8(text) for text in texts])
 
 
 @pytest.mark.parametrize("text", ["aé", "a\ud800"])
@@ -163,7 +148,7 @@ def test_a_str_is_judged_too(text: str) -> None:
         except TypeError:  # older versions take bytes only
             return TypeError
 
-    with_and_without(test)
+    with_and_without(dropin, test)
 
 
 # ------------------------------------------------------------------------------------------------------------ sent
@@ -176,10 +161,7 @@ def sent(calls: list[tuple[str, tuple[Any, ...]]], key: Any = None) -> list[Any]
         if key is not None:
             ws.set_mask_key(lambda size: key)
         for name, arguments in calls:
-            try:
-                found.append(getattr(ws, name)(*arguments))
-            except Exception as error:
-                found.append((type(error), str(error)))
+            found.append(outcome(getattr(ws, name), *arguments))
         ws.sock.close()
         found.append(sent_to(server))
     return found
@@ -201,7 +183,7 @@ calls = st.one_of(
 @settings(max_examples=60)
 @given(st.lists(calls, max_size=6))
 def test_what_is_sent_comes_to_the_same(made: list[tuple[str, tuple[Any, ...]]]) -> None:
-    with_and_without(lambda: sent(made))
+    with_and_without(dropin, lambda: sent(made))
 
 
 @pytest.mark.parametrize("key", [b"abcd", "abcd", "abcé", b"ab", b"abcde", b""])
@@ -211,13 +193,10 @@ def test_keys_of_the_users_are_used(key: Any) -> None:
         for data in (b"", b"hello", bytes(200)):
             one = ABNF.create_frame(data, BINARY)
             one.get_mask_key = lambda size: key
-            try:
-                masked.append(one.format())
-            except Exception as error:
-                masked.append((type(error), str(error)))
+            masked.append(outcome(one.format))
         return masked
 
-    with_and_without(test)
+    with_and_without(dropin, test)
 
 
 @pytest.mark.parametrize("change", [{"fin": 2}, {"rsv1": 1}, {"rsv2": 2}, {"opcode": 3}, {"data": None}, {"data": "é"}])
@@ -227,26 +206,23 @@ def test_frames_that_are_not_plain_are_written_the_same(change: dict[str, Any]) 
         for name, value in change.items():
             setattr(made, name, value)
         made.get_mask_key = lambda size: b"abcd"
-        try:
-            return made.format()
-        except Exception as error:
-            return type(error), str(error)
+        return outcome(made.format)
 
-    with_and_without(test)
-    with_and_without(lambda: ABNF(1, 0, 0, 0, TEXT, 0, b"not masked").format())
+    with_and_without(dropin, test)
+    with_and_without(dropin, lambda: ABNF(1, 0, 0, 0, TEXT, 0, b"not masked").format())
 
 
 @pytest.mark.parametrize("bit", ["rsv1", "rsv2", "rsv3"])
 def test_reserved_bits_are_sent(bit: str) -> None:
     made = ABNF(1, opcode=TEXT, data=b"hi", **{bit: 1})
-    (found,) = with_and_without(lambda: [found._replace(key=None) for found in frames_of(made.format())])
+    (found,) = with_and_without(dropin, lambda: sent_frames(made.format()))
     assert (found.payload, found.rsv.bit_count()) == (b"hi", 1)
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 1 << 20])
 def test_lengths_have_their_shortest_form(impl: Implementation, size: int) -> None:
     payload = os.urandom(size)
-    with installed():
+    with installed(dropin):
         for data in (payload, bytearray(payload)):
             made = ABNF.create_frame(data, BINARY).format()
             assert type(made) is bytes
@@ -256,7 +232,7 @@ def test_lengths_have_their_shortest_form(impl: Implementation, size: int) -> No
 
 
 def test_masking_keys_differ(impl: Implementation) -> None:
-    with installed():
+    with installed(dropin):
         assert len({ABNF.create_frame(b"hello", TEXT).format()[2:6] for _ in range(100)}) > 95
 
 
@@ -295,7 +271,7 @@ def address() -> Iterator[str]:
 def test_a_whole_connection(address: str) -> None:
     ws = websocket.create_connection(address, timeout=20)
     ws.send("enough")
-    assert with_and_without(lambda: heard(address)) == MESSAGES
+    assert with_and_without(dropin, lambda: heard(address)) == MESSAGES
     assert ws.recv_data() == (CLOSE, b"\x0f\xa1" + "énough".encode())
     ws.shutdown()
 
@@ -340,7 +316,7 @@ def app_tells(address: str) -> list[Any]:
 
 
 def test_an_app(address: str) -> None:
-    found = with_and_without(lambda: app_tells(address))
+    found = with_and_without(dropin, lambda: app_tells(address))
     assert found[: len(MESSAGES)] == MESSAGES
     assert found[-1] == (4001, "énough")
 
@@ -349,67 +325,29 @@ def test_an_app(address: str) -> None:
 
 
 def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
-        assert not any(getattr(*place) is own for place, own in zip(PLACES, HOSTS_OWN, strict=True))
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
+    check_it_comes_and_goes(dropin, PLACES)
 
 
-def test_what_others_put_over_ours_stays(impl: Implementation, monkeypatch: pytest.MonkeyPatch) -> None:
-    def other(frame: Any) -> bytes:
-        return b""
-
-    assert dropin.install()
-    with monkeypatch.context() as patched:
-        patched.setattr(ABNF, "format", other)
-        assert not dropin.installed()
-        dropin.uninstall()
-        assert ABNF.format is other
-        assert WebSocket.recv is HOSTS_OWN[2]
-    dropin.uninstall()
-    monkeypatch.setattr(ABNF, "format", HOSTS_OWN[1])
+def test_what_others_put_over_ours_stays(impl: Implementation) -> None:
+    check_it_leaves_others_alone(dropin, PLACES, (ABNF, "format"))
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another websocket-client might differ, by what the warning says."""
-
-    def read_all(ws: Any) -> Any:
-        while True:
-            ws.frame_buffer.recv_strict(1)
-
-    return {
-        "version 2.0.1 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "2.0.1"),
-        "version 0.59.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "0.59.0"),
-        "there is no": lambda: monkeypatch.delattr(websocket._utils, "_validate_utf8"),
-        "reads on": lambda: monkeypatch.setattr(WebSocket, "recv_frame", read_all),
-        "instead of <class": lambda: monkeypatch.setattr(websocket._abnf, "validate_utf8", lambda data: True),
-        "instead of b": lambda: monkeypatch.setattr(ABNF, "_get_masked", lambda self, key: key + self.data),
-    }
+def read_all(ws: Any) -> Any:
+    while True:
+        ws.frame_buffer.recv_strict(1)
 
 
-@pytest.mark.parametrize(
-    "reason",
-    ["version 2.0.1 is not", "version 0.59.0 is not", "there is no", "reads on", "instead of <class", "instead of b"],
-)
-def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        changes(changed)[reason]()
-        before = [getattr(*place, None) for place in PLACES]
-        with pytest.warns(RuntimeWarning, match=f"stays out of websocket-client.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert [getattr(*place, None) for place in PLACES] == before
-    with installed():
-        pass
+# Ways in which another websocket-client might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 2.0.1 is not": version("2.0.1"),
+    "version 0.59.0 is not": version("0.59.0"),
+    "there is no": lambda patch: patch.delattr(websocket._utils, "_validate_utf8"),
+    "reads on": lambda patch: patch.setattr(WebSocket, "recv_frame", read_all),
+    "instead of <class": lambda patch: patch.setattr(websocket._abnf, "validate_utf8", lambda data: True),
+    "instead of b": lambda patch: patch.setattr(ABNF, "_get_masked", lambda self, key: key + self.data),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_it_has_changed_it_is_left_alone_and_one_warning_says_so(impl: Implementation, reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"websocket-client.*{reason}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from importlib import metadata
 from typing import Any
 
 import pytest
@@ -15,7 +13,19 @@ from hypothesis import strategies as st
 from implementations import COMPILED, PURE, Implementation, using
 
 pytest.importorskip("websockets", reason="websockets is not installed")
-from helpers import BINARY, CLOSE, CONT, KEY, PING, PONG, TEXT, close_payload, frame, header
+from comparing import outcome, same, sent_frames
+from helpers import BINARY, KEY, TEXT, frame
+from installing import (
+    Change,
+    Place,
+    check_it_comes_and_goes,
+    check_it_leaves_others_alone,
+    check_it_stays_out,
+    installed,
+    standing,
+    version,
+)
+from streams import as_read, bytewise, codes, contents, messages, sizes, streams, texts
 from websockets.asyncio.connection import Connection
 from websockets.client import ClientProtocol
 from websockets.extensions.base import Extension
@@ -27,7 +37,6 @@ from websockets.uri import parse_uri
 
 from wscodec.dropin import websockets as dropin
 
-BACKENDS = (PURE, *COMPILED[:1])
 needs_compiled = pytest.mark.skipif(not COMPILED, reason="without compiled modules it stays out")
 Reads = list[bytes]
 
@@ -98,22 +107,11 @@ class Told:
         error = protocol.parser_exc
         self.found += [
             events,
-            [unmasked(data) for data in protocol.data_to_send()],
+            [sent_frames(data) for data in protocol.data_to_send()],
             (protocol.state, protocol.close_code, protocol.close_reason, protocol.close_expected()),
             (protocol.close_rcvd, protocol.close_sent, protocol.close_rcvd_then_sent, protocol.eof_sent),
             (type(error), str(error), type(error.__cause__) if error else None),
         ]
-
-
-def unmasked(data: bytes) -> bytes:
-    """Return a frame as a server would send it."""
-    if not data or not data[1] & 0x80:
-        return data
-    length = data[1] & 0x7F
-    size = 2 if length < 126 else 4 if length == 126 else 10
-    key = data[size : size + 4]
-    payload = bytes(byte ^ key[index % 4] for index, byte in enumerate(data[size + 4 :]))
-    return bytes([data[0], length]) + data[2:size] + payload
 
 
 def told(kind: Any, side: Any, reads: Reads, extensions: str, max_size: Any) -> list[Any]:
@@ -127,87 +125,14 @@ def told(kind: Any, side: Any, reads: Reads, extensions: str, max_size: Any) -> 
 
 
 def compare(side: Any, reads: Reads, extensions: str = "none", max_size: Any = 1 << 20) -> list[Any]:
-    """See that ours tells what websockets' own tells, on each backend, and return that."""
-    expected = told(Protocol, side, reads, extensions, max_size)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert told(dropin._Frames, side, reads, extensions, max_size) == expected
-    return expected
+    """See that ours tells what websockets' own tells, and return that."""
+    return same(
+        lambda: told(Protocol, side, reads, extensions, max_size),
+        lambda: told(dropin._Frames, side, reads, extensions, max_size),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- strategies
-
-sizes = st.sampled_from([0, 1, 2, 3, 31, 33, 40, 125, 126, 127, 300])
-texts = st.one_of(st.text("a\0é€😀", max_size=40).map(str.encode), st.builds(lambda size: b"x" * size, sizes))
-payloads = st.one_of(texts, texts, st.binary(max_size=40))
-codes = st.sampled_from([0, 999, 1000, 1001, 1004, 1005, 1006, 1007, 1011, 1012, 1014, 1015, 3000, 4999, 5000])
-controls = st.tuples(st.sampled_from([PING, PONG]), st.binary(max_size=9), st.just(True), st.just(0))
-closes = st.tuples(
-    st.just(CLOSE),
-    st.one_of(
-        st.just(b""), st.just(b"\3"), st.builds(lambda code, text: close_payload(code, text[:90]), codes, payloads)
-    ),
-    st.just(True),
-    st.just(0),
-)
-wild = st.tuples(
-    st.integers(0, 15), st.binary(max_size=130), st.booleans(), st.sampled_from([0, 0, 0, 0x40, 0x20, 0x10, 0x60])
-)
-Spec = tuple[int, bytes, bool, int]
-
-
-def cut(data: bytes, draw: st.DrawFn, most: int = 3) -> list[bytes]:
-    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=most)))
-    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-
-
-@st.composite
-def message_frames(draw: st.DrawFn, compressor: Any) -> list[Spec]:
-    """Return a message's frames as (opcode, payload, fin, reserved bits)."""
-    opcode = draw(st.sampled_from([TEXT, BINARY]))
-    data = draw(payloads)
-    rsv = 0
-    if compressor is not None and draw(st.booleans()):
-        rsv = 0x40
-        data = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
-        if draw(st.integers(0, 15)) == 7:
-            data = data[:-1] + draw(st.binary(max_size=4))
-    frames: list[Spec] = []
-    parts = cut(data, draw) if draw(st.booleans()) else [data]
-    for number, part in enumerate(parts):
-        if number:
-            frames += draw(st.lists(controls, max_size=1))
-        frames.append((CONT if number else opcode, part, number == len(parts) - 1, 0 if number else rsv))
-    return frames
-
-
-@st.composite
-def streams(draw: st.DrawFn, extensions: str, side: Any) -> bytes:
-    """Return what a peer may send: mostly by the rules."""
-    compressor = zlib.compressobj(wbits=-12) if "deflate" in extensions or extensions == "both" else None
-    frames: list[Spec] = []
-    for _ in range(draw(st.integers(1, 6))):
-        kind = draw(st.integers(0, 24))
-        if kind == 0:
-            frames.append(draw(wild))
-        elif kind == 1:
-            frames.append(draw(closes))
-        elif kind < 5:
-            frames.append(draw(controls))
-        else:
-            frames += draw(message_frames(compressor))
-    encoded = []
-    for opcode, payload, fin, rsv in frames:
-        masked = (side is SERVER) ^ (draw(st.integers(0, 40)) == 7)
-        key = KEY if masked else None
-        data = bytearray(frame(opcode, payload, fin=fin, key=key))
-        if draw(st.integers(0, 30)) == 7:  # not the shortest form
-            size = len(header(0, len(payload), key=key))
-            data[:size] = header(data[0], len(payload), key=key, form=64)
-        data[0] |= rsv
-        encoded.append(bytes(data))
-    return b"".join(encoded)
-
 
 # The oldest versions have no limit for fragments.
 FRAGMENT_LIMITS = hasattr(Protocol(SERVER), "max_fragment_size")
@@ -221,9 +146,9 @@ def cases(draw: st.DrawFn) -> tuple[Any, Reads, str, Any]:
     """Return a side, reads, extensions and a limit."""
     side = draw(st.sampled_from([CLIENT, SERVER]))
     extensions = draw(st.sampled_from(list(EXTENSIONS)))
-    data = draw(streams(extensions, side))
-    reads = [bytes([byte]) for byte in data] if draw(st.integers(0, 9)) == 7 else cut(data, draw, 8)
-    return side, reads, extensions, draw(limits) if draw(st.booleans()) else None
+    compressor = zlib.compressobj(wbits=-12) if "deflate" in extensions or extensions == "both" else None
+    data = draw(streams(messages(contents(), compressor), side is SERVER))
+    return side, as_read(draw, data), extensions, draw(limits) if draw(st.booleans()) else None
 
 
 # -------------------------------------------------------------------------------------------------------- received
@@ -266,7 +191,7 @@ FAULTS = {
 def test_faults_are_found_at_the_same_byte_and_told_with_the_same_words(name: str, extensions: str) -> None:
     data = b"\x82\1a" + FAULTS[name] + b"\x81\0"
     compare(CLIENT, [data], extensions, 1000)
-    compare(CLIENT, [bytes([byte]) for byte in data], extensions, 1000)
+    compare(CLIENT, bytewise(data), extensions, 1000)
     compare(SERVER, [data], extensions, 1000)
 
 
@@ -293,14 +218,15 @@ def test_what_inflates_beyond_the_limit_is_refused() -> None:
 
 
 @needs_compiled
-def test_data_behind_the_handshake_is_read(installed: None) -> None:
-    client, server = handshake(ClientProtocol(parse_uri("ws://test/")), ServerProtocol(), b"\x81\x02hi\x81")
-    assert [event.data for event in client.events_received()[1:]] == [b"hi"]
-    client.send_text(b"hello")
-    server.receive_data(client.data_to_send()[0])
-    assert [event.data for event in server.events_received()[1:]] == [b"hello"]
-    assert ours(client)
-    assert ours(server)
+def test_data_behind_the_handshake_is_read() -> None:
+    with installed(dropin):
+        client, server = handshake(ClientProtocol(parse_uri("ws://test/")), ServerProtocol(), b"\x81\x02hi\x81")
+        assert [event.data for event in client.events_received()[1:]] == [b"hi"]
+        client.send_text(b"hello")
+        server.receive_data(client.data_to_send()[0])
+        assert [event.data for event in server.events_received()[1:]] == [b"hello"]
+        assert ours(client)
+        assert ours(server)
 
 
 def handshake(client: Any, server: Any, rest: bytes = b"") -> tuple[Any, Any]:
@@ -348,22 +274,19 @@ def sent(kind: Any, side: Any, extensions: str, calls: list[tuple[str, tuple[Any
     peer = Told(Protocol, CLIENT if side is SERVER else SERVER, extensions, None)
     found: list[Any] = []
     for name, arguments in calls:
-        try:
-            getattr(told.protocol, name)(*arguments)
-        except Exception as error:
-            found.append((type(error), str(error)))
+        found.append(outcome(getattr(told.protocol, name), *arguments))
         for data in told.protocol.data_to_send():
-            found.append(unmasked(data) if extensions == "none" else len(data))
+            found.append(sent_frames(data) if extensions == "none" else len(data))
             if data:
                 peer.reads(data)
     told.look()
     return [found, told.found, told.records.lines, peer.found]
 
 
-messages = st.one_of(texts, st.binary(max_size=150), st.builds(bytearray, sizes), st.binary(max_size=9).map(memoryview))
+buffers = st.one_of(texts, st.binary(max_size=150), st.builds(bytearray, sizes), st.binary(max_size=9).map(memoryview))
 calls = st.one_of(
-    st.tuples(st.sampled_from(["send_text", "send_binary"]), st.tuples(messages, st.booleans()) | st.tuples(messages)),
-    st.tuples(st.just("send_continuation"), st.tuples(messages, st.booleans())),
+    st.tuples(st.sampled_from(["send_text", "send_binary"]), st.tuples(buffers, st.booleans()) | st.tuples(buffers)),
+    st.tuples(st.just("send_continuation"), st.tuples(buffers, st.booleans())),
     st.tuples(st.sampled_from(["send_ping", "send_pong"]), st.tuples(st.binary(max_size=130))),
     st.tuples(st.sampled_from(["send_close", "fail"]), st.tuples(codes, st.text("aé", max_size=70))),
 )
@@ -375,11 +298,12 @@ calls = st.one_of(
     st.lists(calls, max_size=8),
     st.sampled_from([logging.INFO, logging.INFO, logging.DEBUG]),
 )
+@example(CLIENT, "none", [("send_text", (b"hello",)), ("send_binary", (b"\0",))], logging.INFO)
 def test_ours_writes_what_websockets_writes(side: Any, extensions: str, made: Any, level: int) -> None:
-    expected = sent(Protocol, side, extensions, made, level)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert sent(dropin._Frames, side, extensions, made, level) == expected
+    same(
+        lambda: sent(Protocol, side, extensions, made, level),
+        lambda: sent(dropin._Frames, side, extensions, made, level),
+    )
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 70_000])
@@ -413,46 +337,25 @@ def test_what_is_logged_is_the_same(impl: Implementation) -> None:
 
 # -------------------------------------------------------------------------------------------------- installation
 
-PLACES = [
+PLACES: list[Place] = [
     (Protocol, "parse"),
     (Protocol, "send_binary"),
     (Protocol, "send_text"),
     (Connection, "recv"),
     (Connection, "send"),
 ]
-ORIGINALS = [getattr(owner, name) for owner, name in PLACES]
-
-
-def found() -> list[Any]:
-    return [getattr(owner, name, None) for owner, name in PLACES]
-
-
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """Ours is in place."""
-    assert dropin.install()
-    yield
-    dropin.uninstall()
+HOSTS_OWN = standing(PLACES)
 
 
 @pytest.fixture(autouse=True)
 def websockets_is_left_as_it_was() -> Iterator[None]:
     yield
-    assert found() == ORIGINALS
+    assert standing(PLACES) == HOSTS_OWN
 
 
 @needs_compiled
 def test_installing_is_idempotent_and_can_be_undone() -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
-        assert not set(found()) & set(ORIGINALS)
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
-        assert found() == ORIGINALS
+    check_it_comes_and_goes(dropin, PLACES)
 
 
 def test_it_stays_out_where_it_would_be_slower(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -477,60 +380,34 @@ def test_connections_keep_what_they_began_with() -> None:
 
 
 @needs_compiled
-def test_what_others_put_over_ours_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert dropin.install()
-    with monkeypatch.context() as patched:
-        patched.setattr(Protocol, "send_text", print)
-        assert not dropin.installed()
-        dropin.uninstall()
-        assert found() == [*ORIGINALS[:2], print, *ORIGINALS[3:]]
-    dropin.uninstall()
-    Protocol.send_text = ORIGINALS[2]
+def test_what_others_put_over_ours_stays() -> None:
+    check_it_leaves_others_alone(dropin, PLACES, (Protocol, "send_text"))
 
 
 @needs_compiled
 def test_the_self_test_says_nothing(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.DEBUG):
-        assert dropin.install()
-    dropin.uninstall()
+    with caplog.at_level(logging.DEBUG), installed(dropin):
+        pass
     assert not [record for record in caplog.records if "websockets" in record.name]
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another websockets might differ, by what the warning says."""
+def without_data(protocol: Any, frame: Any) -> None:
+    protocol.events.append(Frame(frame.opcode, b""))
 
-    def without_frames(protocol: Any, frame: Any) -> None:
-        protocol.events.append(Frame(frame.opcode, b""))
 
-    check = dropin.check.__globals__
-    return {
-        "version 18.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "18.0"),
-        "version 12.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "12.0"),
-        "there is no": lambda: monkeypatch.delattr(Connection, "recv"),
-        "instead of": lambda: monkeypatch.setattr(check["_OurProtocol"], "recv_frame", without_frames, raising=False),
-        "recv waits": lambda: monkeypatch.delattr(Connection, "data_received"),
-    }
+# Ways in which another websockets might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 18.0 is not": version("18.0"),
+    "version 12.0 is not": version("12.0"),
+    "there is no": lambda patch: patch.delattr(Connection, "recv"),
+    "instead of": lambda patch: patch.setattr(
+        dropin.check.__globals__["_OurProtocol"], "recv_frame", without_data, raising=False
+    ),
+    "recv waits": lambda patch: patch.delattr(Connection, "data_received"),
+}
 
 
 @needs_compiled
-@pytest.mark.parametrize(
-    "reason", ["version 18.0 is not", "version 12.0 is not", "there is no", "instead of", "recv waits"]
-)
-def test_where_websockets_has_changed_it_is_left_alone_and_one_warning_says_so(
-    monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        apply = next(change for name, change in changes(changed).items() if name.startswith(reason))
-        apply()
-        before = found()
-        with pytest.warns(RuntimeWarning, match=f"stays out of websockets.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert found() == before
-    assert dropin.install() is True
-    dropin.uninstall()
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_websockets_has_changed_it_is_left_alone_and_one_warning_says_so(reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"websockets.*{reason}")

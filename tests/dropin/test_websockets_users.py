@@ -20,6 +20,8 @@ import websockets.asyncio.client
 import websockets.asyncio.server
 import websockets.sync.client
 import websockets.sync.server
+from comparing import run
+from installing import installed
 from websockets.exceptions import ConcurrencyError, ConnectionClosed
 from websockets.protocol import Protocol
 
@@ -46,22 +48,11 @@ def made(request: pytest.FixtureRequest) -> Iterator[str]:
     dropin.uninstall()
 
 
-def run(test: Callable[[], Awaitable[Any]]) -> Any:
-    async def within_time() -> Any:
-        async with asyncio.timeout(20):
-            return await test()
-
-    return asyncio.run(within_time())
-
-
 def with_and_without(test: Callable[[], Awaitable[Any]]) -> Any:
     """See that a test tells the same with the drop-in and without, and return that."""
     expected = run(test)
-    assert dropin.install()
-    try:
+    with installed(dropin):
         assert run(test) == expected
-    finally:
-        dropin.uninstall()
     return expected
 
 
@@ -365,11 +356,8 @@ def test_logs_are_the_same(caplog: pytest.LogCaptureFixture, level: int) -> None
     with caplog.at_level(level):
         run(test)
         without = lines()
-        assert dropin.install()
-        try:
+        with installed(dropin):
             run(test)
-        finally:
-            dropin.uninstall()
         assert lines() == without
     assert sum(map(len, without.values())) > (50 if level == logging.DEBUG else 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import tracemalloc
-import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from importlib import metadata
@@ -13,12 +12,23 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from implementations import COMPILED, PURE, Implementation, using
+from implementations import Implementation
 
 pytest.importorskip("wsproto", reason="wsproto is not installed")
 
 import wsproto.connection
-from helpers import BINARY, CLOSE, CONT, PING, PONG, TEXT, frame
+from comparing import same, sent_frames, with_and_without
+from helpers import BINARY, CLOSE, CONT, KEY, PING, TEXT, frame
+from installing import (
+    Change,
+    Place,
+    check_it_comes_and_goes,
+    check_it_leaves_others_alone,
+    check_it_stays_out,
+    installed,
+    version,
+)
+from streams import as_read, bytewise, codes, contents, messages, sizes, streams
 from wsproto.events import BytesMessage, CloseConnection, Message, Ping, Pong, TextMessage
 from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import CloseReason, ParseFailed, RsvBits
@@ -26,8 +36,6 @@ from wsproto.frame_protocol import FrameProtocol as HostProtocol
 
 from wscodec.dropin import wsproto as dropin
 
-KEY = b"\x37\xfa\x21\x3d"
-BACKENDS = (PURE, *COMPILED[:1])
 Steps = list[tuple[bytes, int | None]]
 
 
@@ -110,90 +118,14 @@ def plain(payload: Any) -> Any:
 
 
 def compare(client: bool, extensions: str, steps: Steps) -> None:
-    """See that ours tells what wsproto's does, on each backend."""
-    expected = told(HostProtocol(client, EXTENSIONS[extensions]()), steps)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert told(dropin.FrameProtocol(client, EXTENSIONS[extensions]()), steps) == expected
+    """See that ours tells what wsproto's does."""
+    same(
+        lambda: told(HostProtocol(client, EXTENSIONS[extensions]()), steps),
+        lambda: told(dropin.FrameProtocol(client, EXTENSIONS[extensions]()), steps),
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- strategies
-
-sizes = st.sampled_from([0, 1, 2, 3, 31, 32, 33, 124, 125, 126, 127, 300])
-characters = st.sampled_from("a\0\x7fé߿ࠀ€\uffff😀\U0010ffff")
-texts = st.one_of(st.text(characters, max_size=60).map(str.encode), st.builds(lambda size: b"x" * size, sizes))
-broken = st.sampled_from([b"\xff", b"\xed\xa0\x80", b"\xe2\x82", b"a\xc0\x80", b"\xf4\x90", b"\x80", b"\xf8aaa"])
-payloads = st.one_of(texts, texts, st.binary(max_size=40), st.builds(lambda a, b, c: a + b + c, texts, broken, texts))
-controls = st.builds(
-    lambda opcode, payload: (opcode, payload, True, 0), st.sampled_from([PING, PONG]), st.binary(max_size=9)
-)
-codes = st.sampled_from(
-    [0, 999, 1000, 1001, 1004, 1005, 1006, 1007, 1011, 1012, 1013, 1014, 1015, 2999, 3000, 4999, 5000]
-)
-closes = st.builds(
-    lambda payload: (CLOSE, payload, True, 0),
-    st.one_of(
-        st.just(b""), st.just(b"\3"), st.builds(lambda code, text: code.to_bytes(2) + text[:90], codes, payloads)
-    ),
-)
-wild = st.tuples(
-    st.integers(0, 15), st.binary(max_size=130), st.booleans(), st.sampled_from([0, 0, 0, 0x40, 0x20, 0x10, 0x60])
-)
-Spec = tuple[int, bytes, bool, int]
-
-
-def cut(data: bytes, draw: st.DrawFn, most: int = 3) -> list[bytes]:
-    cuts = sorted(draw(st.lists(st.integers(0, len(data)), max_size=most)))
-    return [data[start:end] for start, end in zip([0, *cuts], [*cuts, len(data)], strict=True)]
-
-
-@st.composite
-def message_frames(draw: st.DrawFn, compressor: Any) -> list[Spec]:
-    """Return a message's frames as (opcode, payload, fin, reserved bits)."""
-    opcode = draw(st.sampled_from([TEXT, BINARY]))
-    data = draw(texts if draw(st.integers(0, 9)) else payloads)
-    rsv = 0
-    if compressor is not None and draw(st.booleans()):
-        rsv = 0x40
-        data = (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
-        if draw(st.integers(0, 15)) == 7:
-            data = data[:-1] + draw(st.binary(max_size=4))
-    frames: list[Spec] = []
-    parts = cut(data, draw)
-    for number, part in enumerate(parts):
-        # wsproto forgets that a message is compressed when a control frame comes in between: see the test below.
-        if number and not rsv:
-            frames += draw(st.lists(controls, max_size=1))
-        frames.append((CONT if number else opcode, part, number == len(parts) - 1, 0 if number else rsv))
-    return frames
-
-
-@st.composite
-def streams(draw: st.DrawFn, extensions: str, client: bool) -> bytes:
-    """Return what a peer may send: mostly by the rules."""
-    deflated = "deflate" in extensions or extensions == "both"
-    compressor = zlib.compressobj(wbits=-15) if deflated else None
-    frames: list[Spec] = []
-    for _ in range(draw(st.integers(1, 6))):
-        kind = draw(st.integers(0, 19))
-        if kind == 0:
-            frames.append(draw(wild))
-        elif kind == 1:
-            frames.append(draw(closes))
-        elif kind < 5:
-            frames.append(draw(controls))
-        else:
-            frames += draw(message_frames(compressor))
-    encoded = []
-    for opcode, payload, fin, rsv in frames:
-        masked = (not client) ^ (draw(st.integers(0, 40)) == 7)
-        data = bytearray(frame(opcode, payload, fin=fin, key=KEY if masked else None))
-        data[0] |= rsv
-        if len(payload) < 126 and draw(st.integers(0, 30)) == 7:  # not the shortest form
-            width = draw(st.sampled_from([2, 8]))
-            data[1:2] = bytes([data[1] & 0x80 | (126 if width == 2 else 127)]) + len(payload).to_bytes(width)
-        encoded.append(bytes(data))
-    return b"".join(encoded)
 
 
 @st.composite
@@ -201,8 +133,10 @@ def cases(draw: st.DrawFn) -> tuple[bool, str, Steps]:
     """Return a role, extensions, and reads with how many frames are asked for after each."""
     client = draw(st.booleans())
     extensions = draw(st.sampled_from(list(EXTENSIONS)))
-    data = draw(streams(extensions, client))
-    pieces = [bytes([byte]) for byte in data] if draw(st.integers(0, 9)) == 7 else cut(data, draw, 8)
+    compressor = zlib.compressobj(wbits=-15) if "deflate" in extensions or extensions == "both" else None
+    # wsproto forgets that a message is compressed when a control frame comes in between: see the test below.
+    message = messages(contents(), compressor, within_compressed=st.just([]))
+    pieces = as_read(draw, draw(streams(message, not client)))
     asked = st.sampled_from([None, None, None, 0, 1, 2])
     return client, extensions, [*((piece, draw(asked)) for piece in pieces), (b"", None), (b"", None)]
 
@@ -242,7 +176,7 @@ FAULTS = {
 def test_faults_are_found_at_the_same_byte_and_told_with_the_same_words(name: str, extensions: str) -> None:
     data = b"\x82\1a" + FAULTS[name]
     compare(True, extensions, [(data, None), (b"\x81\0", None)])
-    compare(True, extensions, [*((bytes([byte]), None) for byte in data), (b"\x81\0", None)])
+    compare(True, extensions, [*((byte, None) for byte in bytewise(data)), (b"\x81\0", None)])
     masked = bytearray(data)
     assert masked[1] == 1
     compare(False, extensions, [(bytes(masked), None)])
@@ -334,9 +268,9 @@ def compressed(*parts: bytes, opcode: int = BINARY, between: bytes = b"") -> byt
 def test_control_frames_within_a_compressed_message_do_no_harm(impl: Implementation) -> None:
     # The one place where we differ from wsproto on purpose: it goes on as if the message were not compressed.
     data = compressed(b"hello ", b"world", opcode=TEXT, between=b"\x89\x01p")
-    for reads in ([data], [bytes([byte]) for byte in data]):
+    for pieces in ([data], bytewise(data)):
         protocol = dropin.FrameProtocol(True, [deflate()])
-        found = told(protocol, [(read, None) for read in reads * 2])[0]
+        found = told(protocol, [(piece, None) for piece in pieces * 2])[0]
         assert "".join(entry[2] for entry in found if entry[0] == TEXT) == "hello world" * 2
         assert [entry[2] for entry in found if entry[0] == PING] == [b"p", b"p"]
 
@@ -418,28 +352,18 @@ def sent(protocol: Any, calls: list[tuple[str, tuple[Any, ...]]]) -> list[Any]:
         except Exception as error:  # struct.error is neither
             found.append(type(error))
         else:
-            found.append(unmasked(data) if protocol.client else data)
+            found.append(sent_frames(data))
     return found
 
 
-def unmasked(data: bytes) -> bytes:
-    """Return a client's frame as a server would send it."""
-    length = data[1] & 0x7F
-    size = 2 if length < 126 else 4 if length == 126 else 10
-    assert data[1] & 0x80
-    key = data[size : size + 4]
-    payload = bytes(byte ^ key[index % 4] for index, byte in enumerate(data[size + 4 :]))
-    return bytes([data[0], length]) + data[2:size] + payload
-
-
-messages = st.one_of(st.text(max_size=20), st.binary(max_size=150), st.builds(bytearray, sizes))
+sendable = st.one_of(st.text(max_size=20), st.binary(max_size=150), st.builds(bytearray, sizes))
 if metadata.version("wsproto") >= "1.3":
-    messages |= st.binary(max_size=9).map(memoryview)
+    sendable |= st.binary(max_size=9).map(memoryview)
 wrong = st.sampled_from([None, 5, ["a"], "\ud800"])
 reasons = st.one_of(st.none(), st.text(max_size=60), st.just("é" * 90), st.just("\ud800"))
 calls = st.one_of(
-    st.tuples(st.just("send_data"), st.tuples(messages, st.booleans())),
-    st.tuples(st.just("send_data"), st.tuples(st.one_of(messages, wrong))),
+    st.tuples(st.just("send_data"), st.tuples(sendable, st.booleans())),
+    st.tuples(st.just("send_data"), st.tuples(st.one_of(sendable, wrong))),
     st.tuples(st.sampled_from(["ping", "pong"]), st.one_of(st.just(()), st.tuples(st.binary(max_size=130)))),
     st.tuples(
         st.just("close"),
@@ -454,10 +378,10 @@ calls = st.one_of(
     st.lists(calls, max_size=8),
 )
 def test_ours_writes_the_same_as_wsproto(client: bool, extensions: str, made: Any) -> None:
-    expected = sent(HostProtocol(client, EXTENSIONS[extensions]()), made)
-    for implementation in BACKENDS:
-        with using(implementation):
-            assert sent(dropin.FrameProtocol(client, EXTENSIONS[extensions]()), made) == expected
+    same(
+        lambda: sent(HostProtocol(client, EXTENSIONS[extensions]()), made),
+        lambda: sent(dropin.FrameProtocol(client, EXTENSIONS[extensions]()), made),
+    )
 
 
 @pytest.mark.parametrize("size", [125, 126, 65_535, 65_536, 70_000])
@@ -473,14 +397,6 @@ def test_masking_keys_differ(impl: Implementation) -> None:
 
 
 # ------------------------------------------------------------------------------------------- whole connections
-
-
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """Ours is in place, with the limit that it has by default."""
-    assert dropin.install()
-    yield
-    dropin.uninstall()
 
 
 def dialogue(extensions: Callable[[], list[Any]]) -> list[Any]:
@@ -510,19 +426,20 @@ def dialogue(extensions: Callable[[], list[Any]]) -> list[Any]:
 
 
 @pytest.mark.parametrize("extensions", ["none", "deflate", "fresh deflate", "both"])
-def test_whole_connections_say_the_same(impl: Implementation, installed: None, extensions: str) -> None:
-    found = dialogue(EXTENSIONS[extensions])
-    dropin.uninstall()
-    assert found == dialogue(EXTENSIONS[extensions])
+def test_whole_connections_say_the_same(extensions: str) -> None:
+    found = with_and_without(dropin, lambda: dialogue(EXTENSIONS[extensions]))
     assert sum(isinstance(event, Message) for event in found) >= 3
 
 
-def test_data_behind_the_handshake_is_read(impl: Implementation, installed: None) -> None:
-    connection = wsproto.connection.Connection(wsproto.ConnectionType.CLIENT, trailing_data=b"\x81\x02hi")
-    assert list(connection.events()) == [TextMessage(data="hi")]
+def test_data_behind_the_handshake_is_read(impl: Implementation) -> None:
+    with installed(dropin):
+        connection = wsproto.connection.Connection(wsproto.ConnectionType.CLIENT, trailing_data=b"\x81\x02hi")
+        assert list(connection.events()) == [TextMessage(data="hi")]
 
 
 # -------------------------------------------------------------------------------------------------- installation
+
+PLACES: list[Place] = [(wsproto.connection, "FrameProtocol")]
 
 
 @pytest.fixture(autouse=True)
@@ -537,16 +454,10 @@ def own_of_a_connection() -> type:
 
 
 def test_installing_is_idempotent_and_can_be_undone(impl: Implementation) -> None:
-    assert not dropin.installed()
-    dropin.uninstall()
-    for _ in range(2):
-        assert dropin.install() is True
-        assert dropin.installed()
+    check_it_comes_and_goes(dropin, PLACES)
+    with installed(dropin):
         assert own_of_a_connection() is dropin.FrameProtocol
-    for _ in range(2):
-        dropin.uninstall()
-        assert not dropin.installed()
-        assert own_of_a_connection() is HostProtocol
+    assert own_of_a_connection() is HostProtocol
 
 
 def test_connections_keep_what_they_began_with(impl: Implementation) -> None:
@@ -558,17 +469,8 @@ def test_connections_keep_what_they_began_with(impl: Implementation) -> None:
     assert "".join(event.data for event in connection.events()) == "ab"
 
 
-def test_what_others_put_over_ours_stays(impl: Implementation, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Other(HostProtocol):
-        pass
-
-    assert dropin.install()
-    with monkeypatch.context() as patched:
-        patched.setattr(wsproto.connection, "FrameProtocol", Other)
-        assert not dropin.installed()
-        dropin.uninstall()
-        assert wsproto.connection.FrameProtocol is Other
-    dropin.uninstall()
+def test_what_others_put_over_ours_stays(impl: Implementation) -> None:
+    check_it_leaves_others_alone(dropin, PLACES, PLACES[0])
 
 
 def test_a_limit_that_is_none_is_refused_before_anything_is_done(impl: Implementation) -> None:
@@ -579,46 +481,25 @@ def test_a_limit_that_is_none_is_refused_before_anything_is_done(impl: Implement
     assert not dropin.installed()
 
 
-def changes(monkeypatch: pytest.MonkeyPatch) -> dict[str, Callable[[], None]]:
-    """Return ways in which another wsproto might differ, by what the warning says."""
-
-    class Renamed(wsproto.connection.Connection):  # type: ignore[misc]
-        def __init__(self, *_: Any) -> None:
-            self.protocol = HostProtocol(False, [])
-
-    def read_less(protocol: Any) -> Any:
-        yield from itertools.islice(frames(protocol), 1)
-
-    frames = HostProtocol.received_frames
-    check = dropin.check.__globals__
-    return {
-        "version 2.0.1 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "2.0.1"),
-        "version 1.1.0 is not": lambda: monkeypatch.setattr(metadata, "version", lambda _: "1.1.0"),
-        "there is no": lambda: monkeypatch.delattr(wsproto.connection, "FrameProtocol"),
-        "does not ask for its frame protocol": lambda: monkeypatch.setitem(check, "Connection", Renamed),
-        "instead of": lambda: monkeypatch.setattr(HostProtocol, "received_frames", read_less),
-    }
+class Renamed(wsproto.connection.Connection):  # type: ignore[misc]
+    def __init__(self, *_: Any) -> None:
+        self.protocol = HostProtocol(False, [])
 
 
-@pytest.mark.parametrize(
-    "reason",
-    ["version 2.0.1 is not", "version 1.1.0 is not", "there is no", "does not ask for its frame", "instead of"],
-)
-def test_where_wsproto_has_changed_it_is_left_alone_and_one_warning_says_so(
-    impl: Implementation, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
-    monkeypatch.setattr(dropin._patch, "_warned", False)
-    with monkeypatch.context() as changed:
-        apply = next(change for name, change in changes(changed).items() if name.startswith(reason))
-        apply()
-        before = getattr(wsproto.connection, "FrameProtocol", None)
-        with pytest.warns(RuntimeWarning, match=f"stays out of wsproto.*{reason}") as caught:
-            assert dropin.install() is False
-        assert caught[0].filename == __file__
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            assert dropin.install() is False
-        assert not dropin.installed()
-        assert getattr(wsproto.connection, "FrameProtocol", None) is before
-    assert dropin.install() is True
-    dropin.uninstall()
+def read_less(protocol: Any, frames: Any = HostProtocol.received_frames) -> Any:
+    yield from itertools.islice(frames(protocol), 1)
+
+
+# Ways in which another wsproto might differ, by what the warning says.
+CHANGES: dict[str, Change] = {
+    "version 2.0.1 is not": version("2.0.1"),
+    "version 1.1.0 is not": version("1.1.0"),
+    "there is no": lambda patch: patch.delattr(wsproto.connection, "FrameProtocol"),
+    "does not ask for its frame protocol": lambda patch: patch.setitem(dropin.check.__globals__, "Connection", Renamed),
+    "instead of": lambda patch: patch.setattr(HostProtocol, "received_frames", read_less),
+}
+
+
+@pytest.mark.parametrize("reason", CHANGES)
+def test_where_wsproto_has_changed_it_is_left_alone_and_one_warning_says_so(impl: Implementation, reason: str) -> None:
+    check_it_stays_out(dropin, PLACES, CHANGES[reason], f"wsproto.*{reason}")

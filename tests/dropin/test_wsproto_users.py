@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 pytest.importorskip("wsproto", reason="wsproto is not installed")
 
 import wsproto.connection
+from comparing import run
+from installing import made_by
 
 from wscodec import ConnectionClosed
 from wscodec.asyncio import connect, serve
@@ -31,37 +33,16 @@ MESSAGES: list[Any] = [*TEXTS, *BINARIES]
 
 
 @pytest.fixture(params=["wscodec", "wsproto"])
-def made(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def made(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a test with the drop-in, and without; see that it was used where it was there, and nowhere else."""
-    count: list[int] = []
-    init = dropin.FrameProtocol.__init__
-
-    def counting(self: Any, *args: Any) -> None:
-        count.append(1)
-        init(self, *args)
-
-    monkeypatch.setattr(dropin.FrameProtocol, "__init__", counting)
-    wanted = request.param == "wscodec"
-    if wanted:
-        assert dropin.install()
-        count.clear()
-    yield count
-    dropin.uninstall()
-    assert bool(count) is wanted
+    with made_by(dropin, dropin.FrameProtocol, request.param == "wscodec"):
+        yield
 
 
 def needs(*hosts: str) -> pytest.MarkDecorator:
     """Mark a test that runs only where all of `hosts` are installed."""
     missing = [host for host in hosts if importlib.util.find_spec(host) is None]
     return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
-
-
-def run(test: Callable[[], Awaitable[None]]) -> None:
-    async def within_time() -> None:
-        async with asyncio.timeout(20):
-            await test()
-
-    asyncio.run(within_time())
 
 
 # ------------------------------------------------------------------------------------------ Hypercorn and Quart
@@ -124,7 +105,7 @@ def quart_echo() -> Any:
 
 @needs("hypercorn", "quart")
 @pytest.mark.parametrize("compression", [True, False])
-def test_quart_on_hypercorn(made: list[int], compression: bool) -> None:
+def test_quart_on_hypercorn(made: None, compression: bool) -> None:
     async def test() -> None:
         options: Any = {} if compression else {"compression": None}
         async with hypercorn(quart_echo()) as address:
@@ -172,7 +153,7 @@ def test_the_limit_on_hypercorn(limit: int) -> None:
 
 
 @needs("trio", "trio_websocket")
-def test_trio_websocket(made: list[int]) -> None:
+def test_trio_websocket(made: None) -> None:
     import trio
     import trio_websocket
 
@@ -204,7 +185,7 @@ def test_trio_websocket(made: list[int]) -> None:
 
 
 @needs("httpx", "httpx_ws")
-def test_httpx_ws(made: list[int]) -> None:
+def test_httpx_ws(made: None) -> None:
     import httpx
     import httpx_ws
 
@@ -231,7 +212,7 @@ def test_httpx_ws(made: list[int]) -> None:
 
 
 @needs("flask", "flask_sock", "simple_websocket")
-def test_flask_sock(made: list[int]) -> None:
+def test_flask_sock(made: None) -> None:
     import flask
     import flask_sock
     import simple_websocket
