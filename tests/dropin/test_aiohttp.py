@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
 import subprocess
 import sys
@@ -391,7 +392,7 @@ dropin.uninstall()
 assert writer.websocket_mask is helpers._websocket_mask_python
 assert aiohttp.web_ws.WebSocketReader is aiohttp.client.WebSocketReader is aiohttp.http.WebSocketReader
 """
-    environment = {"AIOHTTP_NO_EXTENSIONS": "1", "PYTHONPATH": ":".join(sys.path), "PATH": ""}
+    environment = {**os.environ, "AIOHTTP_NO_EXTENSIONS": "1", "PYTHONPATH": ":".join(sys.path), "PATH": ""}
     subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
 
 

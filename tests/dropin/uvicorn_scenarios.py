@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -64,7 +65,7 @@ def doing(*messages: dict[str, Any], error: Exception | None = None, result: Any
         for message in messages:
             await send(message)
         if error is not None:
-            raise error
+            raise copy.copy(error)  # one that has been raised holds on to the frames it came through
         return result
 
     return app
