@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -36,6 +37,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_itemcollected(item: pytest.Item) -> None:
     if "impl" in getattr(item, "fixturenames", ()):
         item.add_marker("both")
+
+
+def pytest_collection_finish() -> None:
+    """Have the tests that collect garbage look at their own, and not at all other tests each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -142,29 +142,27 @@ def test_implementations_are_all_there() -> None:
 # ------------------------------------------------------------------------------ no test holds on to a copy
 
 
-def held(root: object) -> Iterator[object]:
+def held(root: object, seen: set[int], tests: set[str]) -> Iterator[object]:
     """Yield what can be reached from an object without going through a module, or through code that is not a test's.
 
-    So it follows tables, closures, default arguments and the parameters of tests.
+    So it follows tables, closures, default arguments and the parameters of tests. What has been `seen`, by identity, is
+    left out; `tests` are the names of the tests' modules.
     """
-    seen, left = set(), [root]
+    left = [root]
     while left:
         value = left.pop()
         if id(value) not in seen:
             seen.add(id(value))
             yield value
-            left += parts(value)
+            left += parts(value, tests)
 
 
-def parts(value: object) -> list[object]:
+def parts(value: object, tests: set[str]) -> list[object]:
     """Return what an object refers to; nothing for what is not a test's."""
     if isinstance(value, ModuleType | BuiltinFunctionType):
         return []
-    if isinstance(value, type | FunctionType):
-        # The code of copies.py knows both copies, and may.
-        module = sys.modules.get(value.__module__)
-        if module is copies or module not in copies.modules_of_tests():
-            return []
+    if isinstance(value, type | FunctionType) and value.__module__ not in tests:
+        return []
     if isinstance(value, FunctionType):  # all but its globals, which are looked at by themselves
         return [value.__defaults__, value.__kwdefaults__, value.__closure__, vars(value)]
     return gc.get_referents(value)
@@ -194,12 +192,15 @@ def stale_names(modules: list[ModuleType], backend: str) -> list[str]:
     foreign: dict[int, object] = {}
     for name, copy in copies.copies().items():
         foreign |= made_by(copy) if name != backend else {}
+    # The code of copies.py knows both copies, and may.
+    tests = {module.__name__ for module in copies.modules_of_tests() if module is not copies}
+    seen: set[int] = set()
     return [
         f"{module.__name__}.{name}: {foreign[id(value)]}"
         for module in modules
         for name, root in vars(module).items()
         if not name.startswith("__")
-        for value in held(root)
+        for value in held(root, seen, tests)
         if id(value) in foreign
     ]
 
