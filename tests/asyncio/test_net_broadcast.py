@@ -139,7 +139,8 @@ async def test_stats_count_both_ways(role: str) -> None:
         assert got.unread_messages == 4
         assert (sent.frames_received, got.frames_sent, got.messages_sent) == (1, 1, 0)
         assert 0 < sent.latency == near.latency
-        assert [await far.recv() for _ in range(4)] == ["hello", "a", b"b", "cd"]  # what is unread would put off the close
+        # What is unread would put off the close.
+        assert [await far.recv() for _ in range(4)] == ["hello", "a", b"b", "cd"]
 
 
 @pytest.mark.parametrize("role", ROLES)
