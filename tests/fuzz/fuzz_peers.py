@@ -71,6 +71,7 @@ def reading(peer: str, rng: Random) -> Observe:
         for chunk in chunks:
             ours.receive(chunk)
             theirs.receive(chunk)
+        _demand_limit(ours.seen, max_size)
         if judged is not None:
             _demand_prefix(ours.seen, theirs.seen, judged)
         elif not _same(ours.seen, theirs.seen) and not any(
@@ -86,6 +87,13 @@ def _same(ours: Seen, theirs: Seen) -> bool:
     """Whether both saw the same, refused it with the same code, and answered the same but for reasons."""
     answers = ([a.code if isinstance(a, Close) else a for a in seen.answers] for seen in (ours, theirs))
     return ours.events == theirs.events and ours.code == theirs.code and next(answers) == next(answers)
+
+
+def _demand_limit(ours: Seen, max_size: int | None) -> None:
+    """See that no message is larger than it may be, in bytes."""
+    messages = [event.encode() if isinstance(event, str) else event for event in ours.events]
+    if max_size is not None and any(isinstance(data, bytes) and len(data) > max_size for data in messages):
+        raise Difference(f"more than {max_size} bytes in {_end_of(ours)}")
 
 
 def _demand_prefix(ours: Seen, theirs: Seen, count: int) -> None:

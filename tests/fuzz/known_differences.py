@@ -55,6 +55,13 @@ KNOWN: tuple[Known, ...] = (
     ),
     # It refuses what the RFC allows.
     Known("websockets", "", "incomplete fragmented message", "RFC 6455 §5.4, §5.5.1", "a Close within a message"),
+    Known(
+        "websockets",
+        "",
+        "frame with .* after reading .* exceeds limit .*",
+        "RFC 7692 §6.2",
+        "to what it has inflated it adds the size of what is compressed",
+    ),
     # Both refuse, and the RFC leaves open when.
     Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", torn=True),
     Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", torn=True),
