@@ -196,7 +196,7 @@ sanitize: $(DEV) $(NODE) $(KERNEL_TESTS)/driver-sanitized ## run all tests with 
 	@echo "==> building with sanitizers"
 	@WSCODEC_SANITIZE=1 WSCODEC_REQUIRE=1 $(PY) setup.py --quiet build --build-base build/sanitize --build-lib $(SANITIZED)
 	@echo "==> the fuzz targets under sanitizers, and what they leave behind at their end"
-	@ASAN_OPTIONS=detect_leaks=1 $(SANITIZING) $(PY) tests/fuzz/run.py --random --seconds 10
+	@ASAN_OPTIONS=detect_leaks=1 LSAN_OPTIONS=suppressions=tests/fuzz/lsan.txt $(SANITIZING) $(PY) tests/fuzz/run.py --random --seconds 10
 	@echo "==> the tests under sanitizers"
 	@ASAN_OPTIONS=detect_leaks=0 $(SANITIZING) $(PY) -m pytest $(PARALLEL) --require-compiled \
 		--timeout 3600 -o faulthandler_timeout=0 $(UNSANITIZED:%=--ignore=%) $(ARGS)
