@@ -190,7 +190,7 @@ SANITIZED := build/sanitize/lib
 UNSANITIZED := tests/browser $(patsubst %,tests/test_%.py,build chaos layers soak)
 SANITIZING = LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" UBSAN_OPTIONS=print_stacktrace=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) WSCODEC_BACKEND=compiled
-sanitize: $(DEV) $(NODE) $(KERNEL_TESTS)/driver-sanitized ## run all tests with the address and undefined-behaviour sanitizers (half an hour)
+sanitize: $(DEV) $(NODE) $(KERNEL_TESTS)/driver-sanitized ## run all tests with the address and undefined-behaviour sanitizers (twenty minutes)
 	@echo "==> the tests of the kernels under sanitizers"
 	@$(KERNEL_TESTS)/driver-sanitized --quick
 	@echo "==> building with sanitizers"
