@@ -128,7 +128,10 @@ def test_a_client_drops_a_peer_that_answers_nothing() -> None:
 @pytest.mark.parametrize("leave", ["abort", "close"])
 def test_nothing_waits_for_a_client_that_has_left(sent: bytes, leave: str) -> None:
     async def main() -> None:
+        waiting: list[asyncio.Task[Any] | None] = []
+
         async def wait(ws: ServerConnection, request: Request) -> None:
+            waiting.append(asyncio.current_task())
             await asyncio.Event().wait()
 
         async with listen(idle, process_request=wait, open_timeout=2 * SOON, close_timeout=SOON) as server:
@@ -138,6 +141,8 @@ def test_nothing_waits_for_a_client_that_has_left(sent: bytes, leave: str) -> No
                 getattr(peer.writer.transport, leave)()
             await _until(lambda: not server._handshakes)
             assert not server.connections
+            assert len(waiting) == (sent == REQUEST)
+            await _until(lambda: all(task and task.done() for task in waiting))
 
     play(main)
 
