@@ -44,10 +44,11 @@ def _has_rsv1(wire: bytes) -> bool:
     return any(header.rsv1 for header, _ in _headers(wire))
 
 
-def _is_torn(wire: bytes) -> bool:
-    """Whether the last frame of a stream is not whole."""
+def _kind_of(wire: bytes, agreed: AgreedDeflate | None) -> set[str]:
+    """Return what known differences ask of a stream."""
     ends = [0, *(end for _, end in _headers(wire))]
-    return ends[-1] != len(wire)
+    torn, compressed = ends[-1] != len(wire), agreed is not None
+    return {kind for kind, holds in (("torn", torn), ("compressed", compressed)) if holds}
 
 
 def _headers(wire: bytes) -> Iterator[tuple[Header, int]]:
@@ -64,7 +65,7 @@ def reading(peer: str, rng: Random) -> Observe:
     kind = PEERS[peer]
     max_size = rng.choice((None, None, 125, 126, 2000)) if kind.limits else None
     wire, judged = _wire(rng, role, agreement())
-    chunks, torn = cut(rng, wire), _is_torn(wire)
+    chunks, stream_is = cut(rng, wire), _kind_of(wire, agreement())
 
     def observe(_: Implementation) -> Any:
         ours, theirs = Ours(role, max_size, agreement()), kind(role, max_size, agreement())
@@ -75,7 +76,7 @@ def reading(peer: str, rng: Random) -> Observe:
         if judged is not None:
             _demand_prefix(ours.seen, theirs.seen, judged)
         elif not _same(ours.seen, theirs.seen) and not any(
-            known.explains(peer, ours.seen, theirs.seen, torn) for known in KNOWN
+            known.explains(peer, ours.seen, theirs.seen, stream_is) for known in KNOWN
         ):
             raise Difference(f"\nours   {_end_of(ours.seen)}\ntheirs {_end_of(theirs.seen)}")
         return ours.seen

@@ -7,6 +7,7 @@ received before the first refusal has to be the same.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import NamedTuple
 
 from other_codecs import Seen
@@ -20,7 +21,7 @@ class Known(NamedTuple):
         ours, theirs: why the stream is refused, as regular expressions; "" where it is not.
         section: what decides.
         says: who does what.
-        torn: whether it holds only where the last frame of the stream is not whole.
+        where: what the stream must be: "torn", if its last frame is not whole, or "compressed"; "" for any.
     """
 
     peer: str
@@ -28,13 +29,13 @@ class Known(NamedTuple):
     theirs: str
     section: str
     says: str
-    torn: bool = False
+    where: str = ""
 
-    def explains(self, peer: str, ours: Seen, theirs: Seen, torn: bool = False) -> bool:
-        """Whether two observations differ by this alone."""
+    def explains(self, peer: str, ours: Seen, theirs: Seen, stream: Collection[str] = ()) -> bool:
+        """Whether two observations differ by this alone; `stream` is what there is to say of the stream."""
         return (
             peer == self.peer
-            and self.torn <= torn
+            and (not self.where or self.where in stream)
             and re.fullmatch(self.ours, ours.why) is not None
             and re.fullmatch(self.theirs, theirs.why) is not None
             and all(a == b for a, b in zip(ours.events, theirs.events, strict=False))
@@ -58,13 +59,14 @@ KNOWN: tuple[Known, ...] = (
     Known(
         "websockets",
         "",
-        "frame with .* after reading .* exceeds limit .*",
+        "frame with .* exceeds limit .*",
         "RFC 7692 §6.2",
-        "to what it has inflated it adds the size of what is compressed",
+        "of a frame it counts what is compressed, too",
+        where="compressed",
     ),
     # Both refuse, and the RFC leaves open when.
-    Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", torn=True),
-    Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", torn=True),
+    Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", where="torn"),
+    Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", where="torn"),
     Known("websockets", _TEXT, ".*", "RFC 6455 §8.1", "we refuse bytes as they come, it whole frames"),
     # A frame that breaks two rules: the RFC has no order of them.
     Known("websockets", _HEADER, "frame with .* exceeds limit .*", "RFC 6455 §10.4", "it judges sizes before opcodes"),
