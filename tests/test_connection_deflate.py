@@ -368,7 +368,10 @@ def test_any_traffic_cut_anywhere(seed: int) -> None:
         client_max_window_bits=rng.randrange(9, 16),
     )
     both = AgreedDeflate(PerMessageDeflate(engine=zlib, threshold=rng.choice([0, 1, 100, 100_000])), parameters)
-    near, far = (Connection(role, compression=both) for role in rng.sample(ROLES, 2))
+    near, far = (
+        Connection(role, compression=both, burst_size=rng.choice([None, 0, 100, 10_000]))
+        for role in rng.sample(ROLES, 2)
+    )
     expected: list[Any] = []
     for _ in range(40):
         some = rng.choices(MESSAGES, k=rng.randrange(1, 4))
@@ -395,6 +398,11 @@ def test_any_traffic_cut_anywhere(seed: int) -> None:
     while wire:
         size = rng.choice([1, 2, 10, 1000, 100_000])
         got += far.receive(wire[:size])
+        while far.held_back and rng.random() < 0.9:
+            got += far.receive(b"")
         wire = wire[size:]
+    while far.held_back:
+        got += far.receive(b"")
     assert got == expected
+    assert far.stats.messages_received == near.stats.messages_sent
     assert far.close_code is None

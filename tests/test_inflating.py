@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from helpers import BINARY, CHUNK_TYPES, CLOSE, CONT, PING, PONG, ROLES, TEXT, chunkings, decode, frame, header, to
 
-from wscodec import Fragment, InflatingDecoder, Ping, Role
+from wscodec import Close, Fragment, InflatingDecoder, Ping, Role
 from wscodec.compression import FreshInflater, Inflater
 from wscodec.errors import InvalidDeflate, InvalidUtf8, MessageTooBig, ProtocolError, TooManyFragments
 
@@ -307,3 +307,81 @@ def test_what_comes_in_bits_takes_no_more_memory_than_it_says() -> None:
     tracemalloc.stop()
     assert peak < 3 * len(data) + 100_000
     assert taking.feed(stream[-1:]) == [data]
+
+
+def taken(decoder: InflatingDecoder, data: bytes) -> list[list[Any]]:
+    """Return what each call makes of `data`: the first one, and those that go on with what is held back."""
+    calls = [decoder.feed(data)]
+    while decoder.held_back:
+        calls.append(decoder.feed(b""))
+    return calls
+
+
+@roles
+@pytest.mark.parametrize("burst_size", [0, 1, 999, 1000, 2500, 10_000, None])
+def test_what_is_behind_a_burst_is_held_back(burst_size: int | None, role: Role) -> None:
+    messages = [bytes([i]) * 1000 for i in range(8)]
+    frames = [(BINARY, deflate(message), True, RSV1) for message in messages]
+    plain = [(BINARY, b"plain"), (PING, b"p")]
+    data = wire(*frames[:4], *plain, *frames[4:], role=role)
+    calls = taken(decoder(role, fresh=True, burst_size=burst_size), data)
+    assert list(itertools.chain(*calls)) == [*messages[:4], b"plain", Ping(b"p"), *messages[4:]]
+    most = 9000 if burst_size is None else burst_size
+    for events in calls:
+        inflated = sum(len(event) == 1000 for event in events if isinstance(event, bytes))
+        assert inflated <= most // 1000 + 1
+    assert len(calls) == 1 if most >= 8000 else len(calls) > 2
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_parts_of_a_stream_are_held_back(whole: bool) -> None:
+    # A frame that is all there, and one that is not, are inflated step by step, too.
+    payload = deflate(bytes(60_000_000 if whole else 100_000_000), 9)
+    reader = decoder(max_size=None, streaming=True, burst_size=1 << 20)
+    size = 0
+    for events in taken(reader, wire((BINARY, payload, True, RSV1))):
+        burst = sum(len(event.data) for event in events)
+        assert burst <= (1 << 20) + 4096 * 1032
+        size += burst
+    assert size == (60_000_000 if whole else 100_000_000)
+
+
+@roles
+def test_what_follows_is_taken_behind_what_is_held_back(role: Role) -> None:
+    reader = decoder(role, fresh=True, burst_size=0)
+    data = wire((BINARY, deflate(b"a"), True, RSV1), (TEXT, deflate(b"b"), True, RSV1), role=role)
+    assert reader.feed(data[:-1]) == [b"a"]
+    assert reader.held_back
+    assert reader.feed(data[-1:]) == ["b"]
+    assert reader.feed(wire((TEXT, b"c"), (TEXT, b"d"), role=role)) == ["c", "d"]
+    assert reader.feed(memoryview(data)) == [b"a"]
+    assert reader.feed(memoryview(wire((TEXT, b"c"), role=role))) == ["b"]
+    assert reader.feed(b"") == ["c"]
+    assert not reader.held_back
+
+
+def test_offence_within_what_is_held_back_comes_behind_it() -> None:
+    reader = decoder(fresh=True, burst_size=0)
+    message = (BINARY, deflate(b"a"), True, RSV1)
+    assert reader.feed(wire(message, message, (CONT, b""), message)) == [b"a"]
+    assert reader.feed(b"") == [b"a"]
+    with pytest.raises(ProtocolError, match="continues nothing"):
+        reader.feed(b"")
+    assert not reader.held_back
+
+
+def test_nothing_is_held_back_behind_a_close_frame_or_the_end() -> None:
+    message = (BINARY, deflate(b"a"), True, RSV1)
+    reader = decoder(fresh=True, burst_size=0)
+    assert taken(reader, wire(message, (CLOSE, b""), message)) == [[b"a"], [Close(1005)]]
+    reader = decoder(fresh=True, burst_size=0)
+    reader.feed(wire(message, message))
+    reader.release()
+    assert not reader.held_back
+
+
+def test_wrong_burst_sizes_are_refused() -> None:
+    with pytest.raises(ValueError, match="burst_size is negative"):
+        decoder(burst_size=-1)
+    with pytest.raises(TypeError):
+        decoder(burst_size="x")

@@ -169,7 +169,8 @@ cdef class ChannelLane(Inbox):
     cdef int take(self, const uint8_t *p, Py_ssize_t size, object data) except -1:
         """Take the peer's bytes and deliver what they say."""
         cdef list events = self._connection.take(p, size, data)
-        if self._closing or self._connection._controls or self._connection.error is not None:
+        cdef ConnectionLane connection = self._connection
+        if self._closing or connection._controls or connection.error is not None or connection._decoder._held_back:
             self._deliver_by_rules(events)
         elif events:
             self.deliver(events)

@@ -7,6 +7,7 @@ cdef class DecoderLane:
     cdef public list _controls
     cdef public uint64_t frames
     cdef public bint _between
+    cdef public bint _held_back
     cdef readonly bint _masked
     cdef readonly Py_ssize_t _run_limit
 

@@ -42,6 +42,7 @@ cdef class DecoderLane:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
+        self._held_back = False
         self._controls = None
         self.frames = 0
 
@@ -49,6 +50,11 @@ cdef class DecoderLane:
     def controls(self) -> list[Event]:
         """The control frames among the events that the last `feed` returned."""
         return [] if self._controls is None else self._controls
+
+    @property
+    def held_back(self) -> bool:
+        """Whether input is held back, since what came before it is much: `feed(b"")` goes on with it."""
+        return self._held_back
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -118,6 +124,11 @@ cdef class ConnectionLane:
     def controls(self) -> list[Event]:
         """The control frames among the events that the last `receive` returned."""
         return [] if self._controls is None else self._controls
+
+    @property
+    def held_back(self) -> bool:
+        """Whether input is held back, since what came before it is much: `receive(b"")` goes on with it."""
+        return self._decoder._held_back
 
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.

@@ -247,9 +247,12 @@ class Inflater:
     Args:
         engine: makes the decompressor, when the first message needs it.
         window_bits: 8 to 15, what the peer agreed to use at most.
+
+    Attributes:
+        inflated: how many bytes came of it since somebody set this to 0.
     """
 
-    __slots__ = ("_ends", "_engine", "_last", "_stream", "_window_bits")
+    __slots__ = ("_ends", "_engine", "_last", "_stream", "_window_bits", "inflated")
 
     def __init__(self, engine: Engine, window_bits: int) -> None:
         self._engine = engine
@@ -258,6 +261,7 @@ class Inflater:
         # The last byte that the stream has got of this message, if any.
         self._last: int | None = None
         self._ends = 0
+        self.inflated = 0
 
     def inflate(self, data: bytes | memoryview, limit: int, *, fin: bool) -> bytes:
         """Inflate the next bytes of a message.
@@ -335,6 +339,7 @@ class Inflater:
             asked = min(limit + 1, _PIECE)
             piece: bytes = stream.decompress(data, asked)
             limit -= len(piece)
+            self.inflated += len(piece)
             if limit < 0:
                 raise MessageTooBig("a compressed message is above the limit once it is inflated")
             if piece:

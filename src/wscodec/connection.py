@@ -49,6 +49,7 @@ class Connection(ConnectionLane):
         max_size, max_frame_size, max_fragments, streaming: as `Decoder` takes them; with compression, as
             `InflatingDecoder` does.
         compression: what the opening handshake agreed on, or None.
+        burst_size: as `InflatingDecoder` takes it.
 
     Attributes:
         close_received: the peer's Close frame, or None.
@@ -71,6 +72,7 @@ class Connection(ConnectionLane):
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         streaming: bool = False,
         compression: AgreedDeflate | None = None,
+        burst_size: int | None = None,
     ) -> None:
         limits = _Limits(
             max_size=max_size, max_frame_size=max_frame_size, max_fragments=max_fragments, streaming=streaming
@@ -78,7 +80,7 @@ class Connection(ConnectionLane):
         if compression is None:
             decoder, encoder = Decoder(role, **limits), Encoder(role)
         else:
-            decoder = InflatingDecoder(role, compression.inflater(role), **limits)
+            decoder = InflatingDecoder(role, compression.inflater(role), burst_size=burst_size, **limits)
             encoder = DeflatingEncoder(role, compression.deflater(role))
         super().__init__(decoder, take_keys if role is Role.CLIENT else None, encoder.plain_limit)
         self._encoder: Encoder = encoder

@@ -10,11 +10,15 @@ from .assembly import Assembly, StreamedMessage
 from .compression import Inflater
 from .errors import InvalidUtf8
 from .events import Event
-from .frames import NO_LIMIT, FrameReader
+from .frames import NO_LIMIT, FrameReader, check_limit
 from .messages import Decoder
 from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, FIN, OPCODE, RSV1, Opcode, Role
 
 __all__ = ["InflatingDecoder"]
+
+# What of a message that is not all there, or is handed on in pieces, is inflated at a time, in bytes of payload: with a
+# limit on bursts it decides how far one is exceeded, since each byte may become a thousand.
+_STEP = 1 << 12
 
 _DATA = frozenset(map(int, (Opcode.TEXT, Opcode.BINARY)))
 _WHOLE_BINARY = FIN | RSV1 | int(Opcode.BINARY)
@@ -38,9 +42,14 @@ class InflatingDecoder(Decoder):
         max_size: the longest message, in bytes; those of a compressed one are counted as they are inflated. Its
             compressed bytes may be an eighth and 64 KiB more. None for no limit.
         max_frame_size, max_fragments, streaming: as `Decoder` takes them. A frame's payload is measured as it comes.
+        burst_size: after how many inflated bytes `feed` holds the rest of its input back, so that a peer whose
+            small messages become large ones can't have a read become thousand times its size; None for never.
+
+    Attributes:
+        held_back: whether input is held back: then `feed(b"")` goes on with it.
     """
 
-    __slots__ = ("_inflater", "_max_compressed")
+    __slots__ = ("_burst_size", "_inflater", "_max_compressed", "_rest", "_rest_start")
 
     def __init__(
         self,
@@ -51,6 +60,7 @@ class InflatingDecoder(Decoder):
         max_frame_size: int | None = None,
         max_fragments: int | None = DEFAULT_MAX_FRAGMENTS,
         streaming: bool = False,
+        burst_size: int | None = None,
     ) -> None:
         super().__init__(
             role,
@@ -59,6 +69,11 @@ class InflatingDecoder(Decoder):
             max_fragments=max_fragments,
             streaming=streaming,
         )
+        self._burst_size = check_limit("burst_size", burst_size)
+        # What is held back: `_rest`, from `_rest_start` on.
+        self._rest, self._rest_start = b"", 0
+        if streaming:
+            self._whole_limit = _STEP
         self._inflater = inflater
         self._max_compressed = min(self._max_size + self._max_size // 8 + _MARGIN, NO_LIMIT)
 
@@ -66,15 +81,46 @@ class InflatingDecoder(Decoder):
         """Let go of what only more input would need, the decompressor too."""
         super().release()
         self._inflater.release()
+        self._rest, self._held_back = b"", False
+
+    def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
+        """Go on with what was held back, and hold back what is behind a burst."""
+        if self._held_back:
+            data, position = self._with_rest(data, position)
+        self._inflater.inflated = 0
+        position = Decoder._feed(self, data, position, events)
+        if self._held_back:
+            self._hold_back(data, position)
+        return position
+
+    def _with_rest(self, data: bytes | memoryview, position: int) -> tuple[bytes, int]:
+        """Return what was held back with `data` behind it, and where to go on."""
+        rest, start = self._rest, self._rest_start
+        self._rest, self._held_back = b"", False
+        if position == len(data):
+            return rest, start
+        return b"".join((memoryview(rest)[start:], data[position:])), 0
+
+    def _hold_back(self, data: bytes | memoryview, position: int) -> None:
+        """Keep what is behind a burst, if anything is, and anything may follow."""
+        self._held_back = position < len(data) and not self._closed
+        if self._held_back:
+            self._rest, self._rest_start = bytes(data), position
+
+    def _take_piece(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
+        position = super()._take_piece(data, position, events)
+        self._held_back = self._inflater.inflated > self._burst_size
+        return position
 
     def _take_whole(self, first: int, payload: bytes, events: list[Event]) -> None:
         if first not in _WHOLE or self._message is not None or self._run_limit < 0:
             super()._take_whole(first, payload, events)
-            return
-        # What nearly all of them are, a message in one frame that is all there, needs no assembly.
-        self.frames += 1
-        data = self._inflater.inflate(payload, self._max_size, fin=True)
-        events.append(data if first == _WHOLE_BINARY else text_of(data))
+        else:
+            # What nearly all of them are, a message in one frame that is all there, needs no assembly.
+            self.frames += 1
+            data = self._inflater.inflate(payload, self._max_size, fin=True)
+            events.append(data if first == _WHOLE_BINARY else text_of(data))
+        self._held_back = self._inflater.inflated > self._burst_size
 
     def _check_first(self, first: int) -> None:
         # RFC 7692 §6: the bit stands on the first frame of a message, and on no control frame.
@@ -140,7 +186,7 @@ class CompressedMessage:
 
     def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
         """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
-        piece = reader.read_payload(data, position)
+        piece = reader.read_payload(memoryview(data)[: position + _STEP], position)
         self.add(piece, fin and not reader.remaining, events)
         return len(piece)
 

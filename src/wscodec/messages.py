@@ -74,6 +74,7 @@ class Decoder(DecoderLane):
         "_max_size",
         "_message",
         "_reader",
+        "_whole_limit",
         "streaming",
     )
 
@@ -95,6 +96,8 @@ class Decoder(DecoderLane):
         # takes no frame at all, for only they count.
         plain = self._max_fragments > 0 and not streaming
         super().__init__(is_server(role), min(self._max_size, self._max_frame_size) if plain else -1)
+        # How long a frame may be that is taken at once, where all of it is there.
+        self._whole_limit = LARGE
         self._reader = FrameReader()
         self._header: Header | None = None
         self._message: Assembly | None = None
@@ -123,12 +126,22 @@ class Decoder(DecoderLane):
             self._between = False
             error.events = events
             raise
-        self._between = self._message is None and self._header is None and not self._reader.held and not self._closed
+        self._between = (
+            self._message is None
+            and self._header is None
+            and not self._reader.held
+            and not self._closed
+            and not self._held_back
+        )
 
-    def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> None:
-        """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece."""
+    def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
+        """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece.
+
+        Returns:
+            The position behind what was taken.
+        """
         end = len(data)
-        while position < end and not self._closed:
+        while position < end and not self._closed and not self._held_back:
             frame = None
             if self._header is None and not self._reader.held:
                 if self._message is None:
@@ -136,13 +149,14 @@ class Decoder(DecoderLane):
                     position = take_messages(data, position, self._masked, self._run_limit, events)
                     self.frames += len(events) - before
                     if position == end:
-                        return
-                frame = take_frame(data, position, self._masked, min(self._limit(), LARGE))
+                        return position
+                frame = take_frame(data, position, self._masked, min(self._limit(), self._whole_limit))
             if frame is None:
                 position = self._take_piece(data, position, events)
             else:
                 first, payload, position = frame
                 self._take_whole(first, payload, events)
+        return position
 
     def _take_whole(self, first: int, payload: bytes, events: list[Event]) -> None:
         """Take a whole frame, of which masking and length are judged already."""

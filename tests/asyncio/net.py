@@ -8,11 +8,13 @@ import contextlib
 import hashlib
 import socket
 import struct
+import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from helpers import KEY, frame
+from helpers import BINARY, KEY, frame
 
+from wscodec import ConnectionClosed
 from wscodec.asyncio import Server, WebSocket, connect, serve
 
 ROLES = ("server", "client")
@@ -31,6 +33,15 @@ async def echo(ws: WebSocket) -> None:
 
 async def idle(ws: WebSocket) -> None:
     await ws.wait_closed()
+
+
+async def all_of(ws: WebSocket) -> tuple[list[Any], int | None]:
+    """Return all messages up to the end, and the close code."""
+    messages = []
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            messages.append(await ws.recv())
+    return messages, ws.close_code
 
 
 def address(server: Server | asyncio.Server) -> tuple[str, int]:
@@ -212,3 +223,18 @@ def step(coroutine: Any) -> Any:
         return done.value
     coroutine.close()
     raise AssertionError("it suspended")
+
+
+# Messages that are a thousandth of their size on the wire, so that many of them fit into one read.
+BOMBS = [bytes([i]) * (1 << 20) for i in range(60)]
+
+
+def bombs(role: str) -> bytes:
+    """Return them as frames for one that has `role`, each compressed by itself."""
+    key = KEY if role == "server" else None
+    frames = []
+    for message in BOMBS:
+        compressor = zlib.compressobj(9, zlib.DEFLATED, -15)
+        payload = compressor.compress(message) + compressor.flush(zlib.Z_FULL_FLUSH)[:-4]
+        frames.append(frame(BINARY, payload, rsv=4, key=key))
+    return b"".join(frames)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 import random
 import tracemalloc
@@ -12,7 +14,7 @@ from typing import Any
 
 import pytest
 from helpers import BINARY, CLOSE, KEY, TEXT, frame
-from net import REQUEST, ROLES, echo, idle, linked, listen, raw_client, uri
+from net import BOMBS, REQUEST, ROLES, all_of, bombs, echo, idle, linked, listen, raw_client, uri
 
 from wscodec import ConnectionClosedError, DeflateParameters, PerMessageDeflate, PreparedMessage
 from wscodec.asyncio import WebSocket, broadcast, connect
@@ -260,3 +262,63 @@ async def test_nothing_is_kept_of_a_connection_that_has_ended(role: str) -> None
         await near.close()
         assert connection._encoder._deflater._compressor is None
         assert connection._decoder._inflater._stream is None
+
+
+@roles
+async def test_a_read_full_of_bombs_waits_compressed(role: str) -> None:
+    async with linked(role, near=ON, far=ON) as (near, far):
+        wire = bombs(role)
+        tracemalloc.start()
+        try:
+            before, _ = tracemalloc.get_traced_memory()
+            far.transport.write(wire)
+            while not near._reading_paused:
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.05)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert near._unread <= 2
+        assert peak - before < 6 << 20
+        for message in BOMBS:
+            assert await near.recv() == message
+        assert not near._reading_paused
+        await far.send("on")
+        assert await near.recv() == "on"
+
+
+@roles
+async def test_callbacks_get_bombs_burst_by_burst(role: str) -> None:
+    got: list[list[Any]] = []
+    options = {**ON, "on_messages": lambda ws, messages: got.append(messages)}
+    async with contextlib.AsyncExitStack() as stack:
+        # As `linked`, but without a handler, which the server can't have beside callbacks.
+        server = await stack.enter_async_context(
+            listen(**options) if role == "server" else listen(idle, compression="deflate")
+        )
+        client = await stack.enter_async_context(connect(uri(server), **(ON if role == "server" else options)))
+        (served,) = server.connections
+        (client if role == "server" else served).transport.write(bombs(role))
+        async with asyncio.timeout(10):
+            while sum(map(len, got)) < len(BOMBS):
+                await asyncio.sleep(0.001)
+    assert list(itertools.chain(*got)) == BOMBS
+    assert max(map(len, got)) <= 2
+
+
+@roles
+@pytest.mark.parametrize("reads", [True, False])
+async def test_a_close_frame_behind_bombs_is_answered(role: str, reads: bool) -> None:
+    async with linked(role, near=ON, far=ON) as (near, far):
+        far.transport.write(bombs(role))
+        far.close_nowait(4000, "done")
+        if reads:
+            assert await all_of(near) == (BOMBS, 4000)
+            await far.wait_closed()
+            assert near.close_code == far.close_code == 4000
+        else:
+            while not near._reading_paused:
+                await asyncio.sleep(0.001)
+            await near.close(4001)
+            assert near.close_code == 4000
+            assert near._unread <= 2

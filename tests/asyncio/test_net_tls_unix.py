@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from helpers import CLOSE, TEXT, close_payload
-from net import echo, idle, listen, raw_client, settled, stop_reading, uri
+from helpers import CLOSE, KEY, TEXT, close_payload, frame
+from net import BOMBS, ROLES, all_of, bombs, echo, idle, listen, raw_client, settled, stop_reading, uri
 
 from wscodec import BadStatus, ConnectionClosedError
 from wscodec.asyncio import WebSocket, client, connect, unix_connect, unix_serve
@@ -180,3 +180,27 @@ async def test_unix_socket_of_the_callers() -> None:
             await task
         assert theirs.recv(1000).startswith(b"GET / HTTP/1.1\r\n")
         assert theirs.recv(1) == b""
+
+
+@pytest.mark.parametrize("callback", [True, False])
+@pytest.mark.parametrize("role", ROLES)
+async def test_tls_that_ends_with_a_read_full_of_bombs(role: str, callback: bool) -> None:
+    got: list[Any] = []
+    near_options = {"on_messages": lambda ws, messages: got.extend(messages)} if callback else {}
+    options = {role: near_options}
+    async with contextlib.AsyncExitStack() as stack:
+        handler = None if callback and role == "server" else idle
+        server = await stack.enter_async_context(listen(handler, ssl=SERVER, **options.get("server", {})))
+        client = await stack.enter_async_context(
+            connect(uri(server, scheme="wss"), ssl=CLIENT, server_hostname="localhost", **options.get("client", {}))
+        )
+        (served,) = server.connections
+        near, far = (served, client) if role == "server" else (client, served)
+        far.transport.write(bombs(role) + frame(CLOSE, close_payload(4000), key=KEY if role == "server" else None))
+        far.transport.close()
+        if callback:
+            await near.wait_closed()
+            assert (got, near.close_code) == (BOMBS, 4000)
+        else:
+            # There is no room for more, and so not for the Close frame behind it.
+            assert await all_of(near) == (BOMBS[:2], 1006)

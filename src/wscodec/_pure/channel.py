@@ -135,7 +135,8 @@ class ChannelLane(Inbox):
     def _receive(self, data: bytes) -> None:
         """Take the peer's bytes and deliver what they say."""
         events = self._connection.receive(data)
-        if self._closing or self._connection._controls or self._connection.error is not None:
+        connection = self._connection
+        if self._closing or connection._controls or connection.error is not None or connection._decoder._held_back:
             self._deliver_by_rules(events)
         elif events:
             self._deliver(events)

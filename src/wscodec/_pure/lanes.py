@@ -31,12 +31,13 @@ class DecoderLane:
         frames: how many frames were whole so far.
     """
 
-    __slots__ = ("_between", "_controls", "_masked", "_run_limit", "frames")
+    __slots__ = ("_between", "_controls", "_held_back", "_masked", "_run_limit", "frames")
 
     def __init__(self, masked: bool, run_limit: int) -> None:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
+        self._held_back = False
         self._controls: list[Event] | None = None
         self.frames = 0
 
@@ -44,6 +45,11 @@ class DecoderLane:
     def controls(self) -> list[Event]:
         """The control frames among the events that the last `feed` returned."""
         return [] if self._controls is None else self._controls
+
+    @property
+    def held_back(self) -> bool:
+        """Whether input is held back, since what came before it is much: `feed(b"")` goes on with it."""
+        return self._held_back
 
     def feed(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer.
@@ -138,6 +144,11 @@ class ConnectionLane:
     def controls(self) -> list[Event]:
         """The control frames among the events that the last `receive` returned."""
         return [] if self._controls is None else self._controls
+
+    @property
+    def held_back(self) -> bool:
+        """Whether input is held back, since what came before it is much: `receive(b"")` goes on with it."""
+        return self._decoder._held_back
 
     def receive(self, data: Buffer) -> list[Event]:
         """Take the next bytes from the peer; never raises on what they say.

@@ -41,7 +41,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
     Subclasses say what to do with what arrives, and when it ends; see the last methods.
     """
 
-    __slots__ = ("_answered", "_eof", "_options", "_round", "_timer", "_write_waiters")
+    __slots__ = ("_answered", "_eof", "_going_on", "_options", "_round", "_timer", "_write_waiters")
 
     _role: ClassVar[Role]
     _connection: Connection
@@ -57,6 +57,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             max_fragments=options.max_fragments,
             streaming=options.streaming,
             compression=compression,
+            burst_size=QUEUE_SIZE,
         )
         super().__init__(
             transport,
@@ -73,6 +74,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         self._timer: asyncio.TimerHandle | None = None
         self._write_waiters: Sequence[Waiter] = ()
         self._eof = False
+        self._going_on = False
         self._answered = False
 
     def _start(self, trailing: bytes, write_paused: bool) -> None:
@@ -104,7 +106,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         return buffer
 
     def _deliver_by_rules(self, events: list[Event]) -> None:
-        """Deliver what came with control frames, with an offence, or while closing, and go on with the closing."""
+        """Deliver what came with control frames or an offence, while closing, or ahead of what is held back."""
         connection = self._connection
         controls = connection.controls
         items = self._take_controls(controls, events) if controls else events
@@ -114,12 +116,16 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             self._deliver(items)
         self._go_on_closing()
         self._push()
+        if connection.held_back:
+            self._regulate()
 
     def eof_received(self) -> bool:
         """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
         self._eof = True
         transport = self._transport
         assert transport is not None
+        if self._connection.held_back:  # over TLS, the end may come with the bytes before it, though reading is paused
+            self._take_the_rest()
         keep_open: bool = self._connection.close_owed and transport.can_write_eof()
         self._begin_closing()
         if not keep_open:
@@ -198,13 +204,31 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self._reading_paused:
-            if self._closing or self._is_drained():
-                self._reading_paused = False
-                transport.resume_reading()
-        elif not self._closing and self._is_flooded():
+        held_back = self._connection.held_back
+        if not self._reading_paused and (held_back or (not self._closing and self._is_flooded())):
             self._reading_paused = True
             transport.pause_reading()
+        if not self._reading_paused or not (self._closing or self._is_drained()):
+            return
+        if not held_back:
+            self._reading_paused = False
+            transport.resume_reading()
+        elif not self._going_on:
+            # One burst a tick, so that other connections have their turn.
+            self._going_on = True
+            self._loop.call_soon(self._go_on_reading)
+
+    def _go_on_reading(self) -> None:
+        """Take the next burst of what was held back."""
+        self._going_on = False
+        if self._connection.held_back and (self._closing or self._is_drained()):
+            self.data_received(b"")
+            self._regulate()
+
+    def _take_the_rest(self) -> None:
+        """Take what was held back as far as there is room: nothing follows, and what does not fit is lost (1006)."""
+        while self._connection.held_back and not self._is_queue_full():
+            self.data_received(b"")
 
     def _is_flooded(self) -> bool:
         return self._is_queue_full() or self._connection.unsent_size > self._options.write_high
