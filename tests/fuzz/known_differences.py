@@ -21,7 +21,8 @@ class Known(NamedTuple):
         ours, theirs: why the stream is refused, as regular expressions; "" where it is not.
         section: what decides.
         says: who does what.
-        where: what the stream must be: "torn", if its last frame is not whole, or "compressed"; "" for any.
+        where: what the stream must be: "torn", if its last frame is not whole, "unfinished", if that frame or the last
+            message is not, or "compressed"; "" for any.
     """
 
     peer: str
@@ -67,11 +68,13 @@ KNOWN: tuple[Known, ...] = (
     # Both refuse, and the RFC leaves open when.
     Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", where="torn"),
     Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", where="torn"),
-    Known("websockets", _TEXT, ".*", "RFC 6455 §8.1", "we refuse bytes as they come, it whole frames"),
+    Known("websockets", _TEXT, "", "RFC 6455 §8.1", "we refuse bytes as they come, it messages", where="unfinished"),
+    Known("wsproto", _TEXT, "", "RFC 6455 §8.1", "we refuse a wrong byte, it whole characters", where="unfinished"),
+    Known("websockets", _TEXT, ".+", "RFC 6455 §8.1", "it sees what is behind the wrong bytes first"),
+    Known("wsproto", _TEXT, _UTF8, "RFC 6455 §8.1", "it sees a ping within a wrong character first"),
     # A frame that breaks two rules: the RFC has no order of them.
     Known("websockets", _HEADER, "frame with .* exceeds limit .*", "RFC 6455 §10.4", "it judges sizes before opcodes"),
     Known("websockets", _CODE, _UTF8, "RFC 6455 §5.5.1, §7.4", "it judges the reason before the code"),
-    Known("wsproto", _TEXT, f"({_UTF8})?", "RFC 6455 §8.1", "we refuse a wrong byte at once, it the whole character"),
     # It does not know all codes that are registered.
     Known("wsproto", _REASON, "CLOSE with unknown reserved code", "RFC 6455 §7.4.2, §11.7", "it does not know 1014"),
     Known("wsproto", "", "CLOSE with unknown reserved code", "RFC 6455 §7.4.2, §11.7", "it does not know 1014"),
