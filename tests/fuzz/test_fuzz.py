@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 from all_targets import TARGETS
-from cases import Case, compare, corpus, observe_all
+from cases import Case, compare, corpus, in_turn, observe_all
 from copies import copies
 from fuzz_bytes import ByteRandom
 from fuzz_targets import Difference
@@ -38,6 +38,11 @@ def test_the_twins_agree_on_what_is_kept(target: str) -> None:
 @pytest.mark.usefixtures("compiled")
 def test_every_kernel_agrees_on_random_input() -> None:
     compare([Case(target, 2, number) for target in TARGETS for number in range(3)])
+
+
+@pytest.mark.usefixtures("compiled")
+def test_every_kernel_has_its_turn() -> None:
+    assert {in_turn(bytes([number])) for number in range(100)} == set(COMPILED)
 
 
 @pytest.mark.usefixtures("compiled")
