@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from all_targets import TARGETS
 from fuzz_bytes import ByteRandom
 from fuzz_targets import Difference, Observe
-from implementations import IMPLEMENTATIONS, Implementation, using
+from implementations import COMPILED, IMPLEMENTATIONS, Implementation, using
 
 CORPUS = Path(__file__).parent / "corpus"
 SHOWN = 2000  # characters of an observation
@@ -20,12 +21,13 @@ SHOWN = 2000  # characters of an observation
 
 @dataclass(frozen=True)
 class Case:
-    """One input of a target."""
+    """One input of a target, and what it has found, if it was kept for that."""
 
     target: str
     seed: int = 0
     number: int = 0
     data: bytes | None = None
+    found: str = ""
 
     def draw(self) -> Observe:
         """Return what observes an implementation on this input."""
@@ -38,10 +40,16 @@ class Case:
 
 
 def corpus(target: str) -> list[Case]:
-    """Return the inputs of a target that are kept, one a line, in hexadecimal."""
+    """Return the inputs of a target that are kept, one a line, in hexadecimal; behind a # is what one has found."""
     path = CORPUS / f"{target}.txt"
-    lines = path.read_text("ascii").split("\n") if path.exists() else []
-    return [Case(target, data=bytes.fromhex(line)) for line in lines if line]
+    lines = path.read_text("ascii").splitlines() if path.exists() else []
+    parts = [line.partition("#") for line in lines]
+    return [Case(target, data=bytes.fromhex(data), found=found.strip()) for data, _, found in parts]
+
+
+def in_turn(data: bytes) -> Implementation:
+    """Return the compiled implementation whose turn it is with an input: each has its share of them."""
+    return COMPILED[crc32(data) % len(COMPILED)]
 
 
 def observe_all(implementation: Implementation, cases: Iterable[Observe]) -> Iterator[Any]:

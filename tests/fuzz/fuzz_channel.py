@@ -9,10 +9,10 @@ from typing import Any
 
 from fuzz_deflate import some_deflate, some_parameters
 from fuzz_input import CLOSE_CODES, cut, some_bytes, some_message, some_text, stream
-from fuzz_targets import Observe, known_keys
+from fuzz_targets import MESSAGES, Difference, Observe, known_keys
 from implementations import Implementation
 
-from wscodec import AgreedDeflate, ConnectionClosed, PerMessageDeflate, Role
+from wscodec import AgreedDeflate, PerMessageDeflate, Role
 from wscodec.asyncio._options import Options
 from wscodec.asyncio.connection import ClientConnection, ServerConnection
 
@@ -124,21 +124,26 @@ class Script:
 
 
 async def _play(script: Script, plan: list[Any]) -> Any:
-    seen = []
+    seen, faults = [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     for name, args, kwargs in plan:
         if name != "tick":
             getattr(script, name)(*args, **kwargs)
         seen.append(await script.tick())
     script.lose()
     results = await asyncio.wait_for(asyncio.gather(*script.tasks, return_exceptions=True), 30)
+    if faults:
+        raise Difference(f"raised in the event loop: {faults}")
     return seen, [_plain(result) for result in results], script.transport.ended, script.ws.close_code
 
 
 def _plain(result: Any) -> Any:
-    """Return a result so that it can be compared: a task may also end with one of our errors."""
-    if isinstance(result, ConnectionClosed):
-        return type(result).__name__, result.code, result.reason
-    return (type(result).__name__, str(result)) if isinstance(result, BaseException) else repr(result)[:200]
+    """Return a result so that it can be compared; a task may also end with an error that `send` or `recv` names."""
+    if not isinstance(result, BaseException):
+        return repr(result)[:200]
+    if not isinstance(result, (asyncio.CancelledError, *MESSAGES)):
+        raise result
+    return type(result).__name__, str(result)
 
 
 def _some_step(rng: Random, chunks: list[bytes]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:

@@ -12,7 +12,7 @@ from random import Random
 from typing import Any
 
 from fuzz_input import CLOSE_CODES, cut, some_bytes, some_key, some_message, some_size, some_text
-from fuzz_targets import Difference, Observe, known_keys, outcome, some_limits
+from fuzz_targets import MAY_RAISE, Difference, Observe, known_keys, outcome, some_limits
 from helpers import BINARY, CONT, PING, TEXT, frame
 from implementations import Implementation
 from plain_reader import TAIL, PlainReader
@@ -254,7 +254,7 @@ class Side:
 
     def do(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """Do what an application does; note what should arrive."""
-        result = outcome(getattr(self, f"_{name}"), *args, **kwargs)
+        result = outcome(MAY_RAISE.get(name, ()), getattr(self, f"_{name}"), *args, **kwargs)
         return result if result is None or isinstance(result, tuple) else type(result).__name__
 
     def _send(self, message: Any, **kwargs: Any) -> None:
@@ -272,7 +272,7 @@ class Side:
             self.sent.append(type(data)().join(self.fragments))
             self.fragments = []
 
-    def _begin(self, message: Any) -> None:
+    def _begin_send(self, message: Any) -> None:
         if self.deflation is None:
             self.deflation = self.ours.begin_send(message)
             self.sent.append(message)
@@ -281,7 +281,7 @@ class Side:
         if self.deflation is not None:
             self.deflation.run()
 
-    def _end(self) -> None:
+    def _end_send(self) -> None:
         if self.deflation is not None:
             deflation, self.deflation = self.deflation, None
             self.ours.end_send(deflation)
@@ -306,9 +306,9 @@ def _some_action(rng: Random, talk: Talk, prepared: int) -> tuple[str, tuple[Any
     if kind == 6:
         return "ping", (some_bytes(rng, rng.choice((0, 5, 125))),), {}
     if kind == 7:
-        return "begin", (talk.message(),), {}
+        return "begin_send", (talk.message(),), {}
     if kind == 8:
-        return rng.choice(("run", "end")), (), {}
+        return rng.choice(("run", "end_send")), (), {}
     if rng.random() < 0.2:
         return "close", (rng.choice((None, *CLOSE_CODES)), some_text(rng)), {}
     return "deliver", (rng.random() < 0.5,), {}
@@ -355,11 +355,12 @@ def talking(rng: Random) -> Observe:
                 else:
                     seen.append(sides[who].do(name, *args, **kwargs))
             for side in (*sides, *sides):
-                side.do("end")
+                side.do("end_send")
                 seen.append(_deliver(ways, side, sides[side is sides[0]]))
         for side, other in (sides, sides[::-1]):
             _judge(side, other)
-        return seen
+            side.ours.eof()
+        return seen, [(side.ours.state, side.ours.close_code) for side in sides]
 
     return observe
 

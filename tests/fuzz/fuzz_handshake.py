@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 from typing import Any
 
 from fuzz_input import cut
-from fuzz_targets import Difference, Observe
+from fuzz_targets import Difference, Observe, outcome
 from implementations import Implementation
 
-from wscodec import ClientHandshake, HandshakeError, PerMessageDeflate, Role, ServerHandshake
+from wscodec import BadExtensions, ClientHandshake, HandshakeError, PerMessageDeflate, Role, ServerHandshake
 from wscodec.extensions import Extension, format_extensions, parse_extensions
 from wscodec.handshake import Headers, accept_key
 from wscodec.uri import parse_uri
@@ -90,20 +89,12 @@ def some_wish(rng: Random) -> PerMessageDeflate:
     )
 
 
-def result_of(function: Callable[..., Any], *args: Any) -> Any:
-    """Return what a call returned, or the error that it may raise; any other error is a fault of ours."""
-    try:
-        return function(*args)
-    except (ValueError, HandshakeError) as error:
-        return type(error).__name__, str(error)
-
-
 def extensions(rng: Random) -> Observe:
     """The header Sec-WebSocket-Extensions, and what either side makes of it."""
     values, server, client = some_extensions(rng), some_wish(rng), some_wish(rng)
 
     def observe(_: Implementation) -> Any:
-        parsed = result_of(parse_extensions, values)
+        parsed = outcome(ValueError, parse_extensions, values)
         if isinstance(parsed, tuple):
             return parsed
         again = parse_extensions([format_extensions(parsed)])
@@ -112,7 +103,7 @@ def extensions(rng: Random) -> Observe:
         accepted = server.accept(parsed)
         if accepted is not None:
             _check_answer(parsed, *accepted)
-        return parsed, str(accepted), str(result_of(client.agree, parsed))
+        return parsed, str(accepted), str(outcome(BadExtensions, client.agree, parsed))
 
     return observe
 
@@ -324,10 +315,10 @@ def uris(rng: Random) -> Observe:
     )
 
     def observe(_: Implementation) -> Any:
-        uri = result_of(parse_uri, text)
+        uri = outcome(ValueError, parse_uri, text)
         if isinstance(uri, tuple):
             return uri
-        asked = result_of(lambda: ClientHandshake(uri).request())
+        asked = outcome(ValueError, lambda: ClientHandshake(uri).request())
         if isinstance(asked, tuple):
             return asked
         server = ServerHandshake()

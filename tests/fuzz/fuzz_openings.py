@@ -9,7 +9,7 @@ from typing import Any
 from fuzz_handshake import KEY, some_request, some_response
 from fuzz_targets import Difference, Observe
 from implementations import Implementation
-from known_differences import KNOWN
+from known_differences import is_known
 from other_codecs import Seen
 from websockets.client import ClientProtocol
 from websockets.http11 import Response
@@ -86,8 +86,7 @@ def _facts(answer: bytes) -> list[bytes]:
 
 def _judge(peer: str, ours: Seen, theirs: Seen) -> None:
     """See that both accept and answer the same, or both refuse, or that the difference is known."""
-    same = ours.events == theirs.events
-    if not same and not any(known.explains(peer, ours, theirs) for known in KNOWN):
+    if ours.events != theirs.events and not is_known(peer, ours, theirs):
         raise Difference(f"\nours   {ours}\ntheirs {theirs}")
 
 

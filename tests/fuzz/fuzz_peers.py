@@ -10,10 +10,10 @@ from fuzz_deflate import compressed_stream, some_deflate, some_parameters
 from fuzz_input import cut, some_bytes, some_text, stream
 from fuzz_targets import Difference, Observe
 from implementations import Implementation
-from known_differences import KNOWN
+from known_differences import is_known
 from other_codecs import PEERS, Ours, Seen
 
-from wscodec import AgreedDeflate, Close, Header, PerMessageDeflate, Ping, Pong, Role, parse_header
+from wscodec import AgreedDeflate, Close, Header, Opcode, PerMessageDeflate, Ping, Pong, Role, parse_header
 
 CODES = (1000, 1001, 1003, 1011, 3000, 4999)
 
@@ -46,9 +46,11 @@ def _has_rsv1(wire: bytes) -> bool:
 
 def _kind_of(wire: bytes, agreed: AgreedDeflate | None) -> set[str]:
     """Return what known differences ask of a stream."""
-    ends = [0, *(end for _, end in _headers(wire))]
-    torn, compressed = ends[-1] != len(wire), agreed is not None
-    return {kind for kind, holds in (("torn", torn), ("compressed", compressed)) if holds}
+    frames = list(_headers(wire))
+    torn = (frames[-1][1] if frames else 0) != len(wire)
+    data = [header.fin for header, _ in frames if header.opcode < Opcode.CLOSE]
+    kinds = {"torn": torn, "unfinished": torn or not all(data[-1:]), "compressed": agreed is not None}
+    return {kind for kind, holds in kinds.items() if holds}
 
 
 def _headers(wire: bytes) -> Iterator[tuple[Header, int]]:
@@ -75,9 +77,7 @@ def reading(peer: str, rng: Random) -> Observe:
         _demand_limit(ours.seen, max_size)
         if judged is not None:
             _demand_prefix(ours.seen, theirs.seen, judged)
-        elif not _same(ours.seen, theirs.seen) and not any(
-            known.explains(peer, ours.seen, theirs.seen, stream_is) for known in KNOWN
-        ):
+        elif not _same(ours.seen, theirs.seen) and not is_known(peer, ours.seen, theirs.seen, stream_is):
             raise Difference(f"\nours   {_end_of(ours.seen)}\ntheirs {_end_of(theirs.seen)}")
         return ours.seen
 

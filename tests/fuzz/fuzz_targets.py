@@ -16,23 +16,49 @@ from typing import Any
 from fuzz_input import CLOSE_CODES, cut, some_bytes, some_key, some_message, some_text, some_utf8, stream
 from implementations import Implementation
 
-from wscodec import Connection, Decoder, Encoder, FrameDecoder, ProtocolError, Role
+from wscodec import (
+    ConcurrencyError,
+    Connection,
+    ConnectionClosed,
+    Decoder,
+    Encoder,
+    FrameDecoder,
+    ProtocolError,
+    Role,
+)
 
 Observe = Callable[[Implementation], Any]
+Errors = type[Exception] | tuple[type[Exception], ...]
+
+MISTAKES = (TypeError, ValueError)
+MESSAGES = (*MISTAKES, ConcurrencyError, ConnectionClosed)
+# What the docstrings of an encoder and a connection name; what is not here raises nothing, whatever the peer has sent.
+MAY_RAISE: dict[str, Errors] = {
+    **dict.fromkeys(("encode", "encode_many", "encode_fragment"), MESSAGES),
+    **dict.fromkeys(("send", "send_many", "send_fragment", "begin_send"), MESSAGES),
+    **dict.fromkeys(("ping", "pong"), (ValueError, ConnectionClosed)),
+    **dict.fromkeys(("close", "fail"), ValueError),
+    "end_send": ConnectionClosed,
+}
 
 
 class Difference(AssertionError):
     """Two observations that should be the same are not."""
 
 
-def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Return what a call returned, or the error that it raised."""
+def outcome(errors: Errors, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Return what a call returned, or which of the `errors` it raised; any other one is a fault of ours."""
     try:
         return function(*args, **kwargs)
-    except ProtocolError as error:
-        return type(error).__name__, error.close_code, error.reason, error.events
-    except Exception as error:
+    except errors as error:
+        if isinstance(error, ProtocolError):
+            return type(error).__name__, error.close_code, error.reason, error.events
         return type(error).__name__, str(error)
+
+
+def outcome_of(ours: Any, name: str, *args: Any, **kwargs: Any) -> Any:
+    """Return what came of a method of an encoder or a connection, which raises no more than its docstring says."""
+    return outcome(MAY_RAISE.get(name, ()), getattr(ours, name), *args, **kwargs)
 
 
 @contextlib.contextmanager
@@ -70,8 +96,8 @@ def mask(rng: Random) -> Observe:
     def observe(implementation: Implementation) -> Any:
         room = bytearray(before + data + after)
         view = memoryview(room)[len(before) : len(before) + len(data)]
-        masked = outcome(implementation.twin("apply_mask"), view, key, offset)
-        done = outcome(implementation.twin("apply_mask_inplace"), view, key, offset)
+        masked = outcome(ValueError, implementation.twin("apply_mask"), view, key, offset)
+        done = outcome(ValueError, implementation.twin("apply_mask_inplace"), view, key, offset)
         if isinstance(masked, bytes) and bytes(room) != before + masked + after:
             raise Difference(f"in place {bytes(room)!r}, else {masked!r}")
         return masked, done
@@ -90,7 +116,7 @@ def utf8(rng: Random) -> Observe:
         valid = implementation.twin("is_valid_utf8")(data)
         if valid is not validator.complete:
             raise Difference(f"whole {valid}, in chunks {steps}")
-        return steps, valid, outcome(implementation.twin("decode_utf8"), data)
+        return steps, valid, outcome(UnicodeDecodeError, implementation.twin("decode_utf8"), data)
 
     return observe
 
@@ -104,8 +130,8 @@ def headers(rng: Random) -> Observe:
     key = rng.choice((None, some_key(rng), some_bytes(rng, rng.randrange(6))))
 
     def observe(implementation: Implementation) -> Any:
-        built = outcome(implementation.twin("build_header"), opcode, number, masking_key=key, **bits)
-        return outcome(implementation.twin("parse_header"), data, offset), built
+        built = outcome(ValueError, implementation.twin("build_header"), opcode, number, masking_key=key, **bits)
+        return outcome(ValueError, implementation.twin("parse_header"), data, offset), built
 
     return observe
 
@@ -124,7 +150,7 @@ def runs(rng: Random) -> Observe:
     def observe(implementation: Implementation) -> Any:
         taken: list[Any] = []
         end = implementation.twin("take_messages")(data, start, masked, limit, taken)
-        return end, taken, outcome(implementation.twin("pack_messages"), messages, keys)
+        return end, taken, outcome(MISTAKES, implementation.twin("pack_messages"), messages, keys)
 
     return observe
 
@@ -168,7 +194,7 @@ def decoder(rng: Random) -> Observe:
 
     def observe(_: Implementation) -> Any:
         peer = Decoder(role, **options)
-        return [(outcome(peer.feed, chunk), list(peer.controls)) for chunk in [*chunks, b"", b"more"]]
+        return [(outcome(ProtocolError, peer.feed, chunk), list(peer.controls)) for chunk in [*chunks, b"", b"more"]]
 
     return observe
 
@@ -208,7 +234,7 @@ def frames(rng: Random) -> Observe:
 
     def observe(_: Implementation) -> Any:
         peer = FrameDecoder(role, max_size=limit)
-        return [outcome(peer.feed, chunk) for chunk in [*chunks, b"more"]]
+        return [outcome(ProtocolError, peer.feed, chunk) for chunk in [*chunks, b"more"]]
 
     return observe
 
@@ -237,7 +263,7 @@ def encoder(rng: Random) -> Observe:
     def observe(_: Implementation) -> Any:
         ours = Encoder(role)
         with known_keys():
-            return [outcome(getattr(ours, names.get(name, name)), *args, **kw) for name, args, kw in calls]
+            return [outcome_of(ours, names.get(name, name), *args, **kw) for name, args, kw in calls]
 
     return observe
 
@@ -264,7 +290,7 @@ def connection(rng: Random) -> Observe:
         with known_keys():
             ours = Connection(role, **options)
             for name, args, kw in calls:
-                result = outcome(getattr(ours, names.get(name, name)), *args, **kw)
+                result = outcome_of(ours, names.get(name, name), *args, **kw)
                 if name.startswith("chunks"):
                     result = [bytes(chunk) for chunk in result]
                 seen.append((name, repr(result), ours.state, ours.close_code, ours.close_reason, ours.unsent_size))

@@ -22,8 +22,8 @@ with atheris.instrument_imports(include=["wscodec", "fuzz_deflate", "fuzz_handsh
     copies.copies()
     from all_targets import TARGETS
 
-from cases import CORPUS, Case, compare, corpus
-from implementations import COMPILED, PURE
+from cases import CORPUS, Case, compare, corpus, in_turn
+from implementations import PURE
 
 LEARNT = Path(__file__).parents[2] / "build" / "fuzz"
 LONGEST = 4096  # bytes of an input
@@ -42,10 +42,15 @@ def folder_of(target: str) -> Path:
 
 
 def keep(target: str, folder: Path, most: int) -> None:
-    """Write small inputs of a folder to the tree, of all sizes alike; each was new in something when it was found."""
-    inputs = sorted({path.read_bytes() for path in folder.iterdir()}, key=lambda data: (len(data), data))
+    """Write small inputs of a folder to the tree, of all sizes alike, behind those that have found something.
+
+    Each of them was new in something when it came to the folder.
+    """
+    finds = {case.data: case.found for case in corpus(target) if case.found}
+    inputs = sorted({path.read_bytes() for path in folder.iterdir()} - finds.keys(), key=lambda data: (len(data), data))
     lines = [data.hex() for data in inputs if 0 < len(data) <= KEPT]
     lines = lines[:: max(1, len(lines) // most)][:most]
+    lines = [f"{data.hex()}  # {found}" for data, found in finds.items()] + lines
     CORPUS.mkdir(exist_ok=True)
     (CORPUS / f"{target}.txt").write_text("".join(f"{line}\n" for line in lines), "ascii")
 
@@ -63,9 +68,7 @@ def main() -> None:
         return
 
     def one(data: bytes) -> None:
-        # The best kernel and the portable one in turn: run.py has them all.
-        kernel = COMPILED[-(len(data) % 2)]
-        compare([Case(args.target, data=data)], (PURE, kernel))
+        compare([Case(args.target, data=data)], (PURE, in_turn(data)))
 
     options = [f"-max_total_time={args.seconds}", f"-max_len={LONGEST}", "-len_control=0", "-timeout=60"]
     options += ["-print_final_stats=1", f"-artifact_prefix={LEARNT}{os.sep}"]

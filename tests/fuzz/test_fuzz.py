@@ -7,12 +7,14 @@ from random import Random
 
 import pytest
 from all_targets import TARGETS
-from cases import Case, compare, corpus, observe_all
+from cases import Case, compare, corpus, in_turn, observe_all
 from copies import copies
 from fuzz_bytes import ByteRandom
 from fuzz_targets import Difference
 from implementations import COMPILED, PURE
 from known_differences import KNOWN, NOT_SENT
+
+from wscodec import InvalidUtf8
 
 # So many that all of this takes some ten seconds; `make fuzz` is for more.
 CASES = 100
@@ -36,6 +38,11 @@ def test_the_twins_agree_on_what_is_kept(target: str) -> None:
 @pytest.mark.usefixtures("compiled")
 def test_every_kernel_agrees_on_random_input() -> None:
     compare([Case(target, 2, number) for target in TARGETS for number in range(3)])
+
+
+@pytest.mark.usefixtures("compiled")
+def test_every_kernel_has_its_turn() -> None:
+    assert {in_turn(bytes([number])) for number in range(100)} == set(COMPILED)
 
 
 @pytest.mark.usefixtures("compiled")
@@ -128,6 +135,47 @@ def test_a_fault_of_both_copies_is_found(
         monkeypatch.setattr(getattr(place, kind) if kind else place, method, lambda *args, **kwargs: None)
     with pytest.raises(Difference):
         compare([Case(target, 1, number) for number in range(200)], [PURE])
+
+
+@pytest.mark.parametrize(
+    ("module", "kind", "method", "error", "target"),
+    [
+        ("messages", "Decoder", "_end_control", IndexError, "decoder"),
+        ("messages", "Decoder", "_end_control", IndexError, "connection"),
+        ("frames", "FrameDecoder", "_feed", TypeError, "frames"),
+        ("encoder", "Encoder", "ping", RuntimeError, "encoder"),
+        ("connection", "Connection", "ping", RuntimeError, "connection"),
+        ("connection", "Connection", "ping", RuntimeError, "talking"),
+        ("connection", "Connection", "send_fragment", IndexError, "connection"),
+        ("connection", "Connection", "send_fragment", IndexError, "talking"),
+        ("connection", "Connection", "eof", ValueError, "connection"),
+        ("connection", "Connection", "eof", ValueError, "talking"),
+        ("deflate", "PerMessageDeflate", "agree", ValueError, "extensions"),
+        ("asyncio.messages", "MessageChannel", "_wait_for_item", IndexError, "channel"),
+        # It refuses good text: the others then refuse nothing, or something else.
+        ("assembly", "WholeMessage", "_judge", InvalidUtf8, "websockets_reading"),
+        ("assembly", "WholeMessage", "_judge", InvalidUtf8, "wsproto_reading"),
+    ],
+)
+def test_an_error_of_both_copies_that_nothing_explains_is_found(
+    monkeypatch: pytest.MonkeyPatch, module: str, kind: str, method: str, error: type[Exception], target: str
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise error("a text message is not UTF-8")
+
+    for copy in copies().values():
+        monkeypatch.setattr(getattr(copy[f"wscodec.{module}"], kind), method, fail)
+    with pytest.raises(Difference, match=f"{error.__name__}|ours .* 'a text message is not UTF-8'"):
+        compare([Case(target, 1, number) for number in range(20)], [PURE])
+
+
+def test_an_error_in_the_event_loop_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise ValueError
+
+    monkeypatch.setattr(copies()["pure"]["wscodec.asyncio.transport"].Channel, "_flush_by_rules", fail)
+    results = observe_all(PURE, [Case("channel", 1, number).draw() for number in range(20)])
+    assert any("raised in the event loop" in str(result) for result in results)
 
 
 def test_known_differences_say_what_decides() -> None:
