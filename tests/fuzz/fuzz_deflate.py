@@ -168,7 +168,7 @@ def some_deflate(rng: Random) -> dict[str, Any]:
 
 
 def inflating(rng: Random) -> Observe:
-    """Compressed messages, hostile ones too, out of a stream that is cut anywhere, and within limits."""
+    """Compressed messages, hostile ones too, out of a stream that is cut and held back anywhere, and within limits."""
     role = rng.choice(tuple(Role))
     bits, fresh = rng.randrange(9, 16), rng.random() < 0.4
     wire, expected, good = compressed_stream(rng, role is Role.SERVER, bits, fresh)
@@ -176,32 +176,37 @@ def inflating(rng: Random) -> Observe:
     engine = rng.choice((None, zlib))
     name = "client" if role is Role.SERVER else "server"
     agreed = DeflateParameters(**{f"{name}_max_window_bits": bits, f"{name}_no_context_takeover": fresh})
-    ways = [wire], cut(rng, wire)
+    chunks = cut(rng, wire)
     streaming, measured = rng.random() < 0.2, len(wire) > 20000 or rng.random() < 0.02
+    burst, patience = rng.choice((None, 0, 100, 5000)), rng.choice((1, 0.5))
 
-    def decode(chunks: list[bytes], streaming: bool) -> tuple[list[Any], Any]:
+    def decode(chunks: list[bytes], streaming: bool, burst: int | None = burst) -> tuple[list[Any], Any]:
         inflater = PerMessageDeflate(engine=engine).inflater(role, agreed)
-        ours = InflatingDecoder(role, inflater, **limits, streaming=streaming)
+        ours = InflatingDecoder(role, inflater, **limits, streaming=streaming, burst_size=burst)
         events: list[Any] = []
+        turns = Random(len(wire))
         for chunk in chunks:
             try:
                 events += ours.feed(chunk)
+                while ours.held_back and (chunk is chunks[-1] or turns.random() < patience):
+                    events += ours.feed(b"")
             except ProtocolError as error:
                 return [*events, *error.events], (type(error).__name__, error.close_code, error.reason)
         return events, None
 
     def observe(_: Implementation) -> Any:
-        whole, parts = (_within(limits["max_size"], lambda way=way: decode(way, False), measured) for way in ways)
+        whole = _within(limits["max_size"], lambda: decode([wire], False, None), measured)
+        parts = _within(limits["max_size"], lambda: decode(chunks, False), measured)
         # Where a message breaks two rules, how it is cut decides which is seen first.
         if whole[0] != parts[0] or (whole[1] is None) is not (parts[1] is None):
-            raise Difference(f"whole {whole!r}, in chunks {[len(chunk) for chunk in ways[1]]} {parts!r}")
+            raise Difference(f"whole {whole!r}, in chunks {[len(chunk) for chunk in chunks]} {parts!r}")
         messages = [event for event in whole[0] if isinstance(event, str | bytes)]
         if whole[1] is None or good is not None:
             wanted = expected[:good] if whole[1] is None else expected[: min(good or 0, len(messages))]
             _demand_same(wanted, messages[: len(wanted)])
         elif whole[1][0] not in ("MessageTooBig", "TooManyFragments"):
             raise Difference(f"refused good messages: {whole[1]!r}")
-        return whole, parts, decode(ways[1], True) if streaming else None
+        return whole, parts, decode(chunks, True) if streaming else None
 
     return observe
 
