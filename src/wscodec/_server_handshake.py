@@ -53,9 +53,9 @@ class ServerHandshake:
         """Wait for a request.
 
         Args:
-            origins: who may connect: "same" for pages of the host and port that Host names, and for who sends
-                no Origin; a collection, see `Origins` (None among them: who sends no Origin). None as a whole
-                checks nothing: a server that knows its users by cookies must not say so.
+            origins: who may connect: "same" for pages whose host and port, with http or https, are those of
+                Host, and for who sends no Origin; a collection, see `Origins` (None among them: who sends no
+                Origin). None as a whole checks nothing: a server that knows its users by cookies must not say so.
             subprotocols: what the server speaks, best first.
             select_subprotocol: chooses from the client's offers instead.
             compression: what the server accepts, or None.

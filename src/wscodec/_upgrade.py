@@ -132,9 +132,9 @@ def check_request(
         method: such as "GET".
         http_version: such as "1.1".
         headers: of the request.
-        origins: who may connect: "same" for pages of the host and port that Host names, and for who sends no
-            Origin; a collection, see `Origins`; None checks nothing, so that every page that a user's
-            browser shows can connect in the user's name.
+        origins: who may connect: "same" for pages whose host and port, with http or https, are those of Host,
+            and for who sends no Origin; a collection, see `Origins`; None checks nothing, so that every page that
+            a user's browser shows can connect in the user's name.
 
     Returns:
         the Sec-WebSocket-Key.

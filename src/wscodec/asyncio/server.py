@@ -201,10 +201,10 @@ class serve(Opening[Server]):
         on_messages: called as `on_messages(ws, messages)` with all messages of one read, in the same tick, and
             with no task in between. It sends with `ws.send_nowait` or `ws.send_many`.
         on_open, on_close: called as `on_open(ws)` and `on_close(ws)` when a connection was opened and has ended.
-        origins: who may connect: "same" for pages of the host and port that the request's Host header names, and
-            for clients that send no Origin; a collection of origins, with None for clients that send none; None
-            for anyone. http and https are the same to "same". A proxy that rewrites Host (as nginx does without
-            `proxy_set_header Host $http_host`) makes every page a stranger: have it pass Host on, or list the origins.
+        origins: who may connect: "same" for pages whose host and port, with http or https, are those of the Host
+            header, and for clients that send no Origin; a collection of origins, with None for clients that send
+            none; None for anyone. Behind a proxy that writes a Host of its own, as nginx does unless it is told
+            `proxy_set_header Host $http_host`, "same" refuses every page: have Host passed on, or list the origins.
         subprotocols: what we speak, best first.
         select_subprotocol: called as `select_subprotocol(ws, offered)`, chooses from the client's offers instead.
         compression: "deflate" accepts permessage-deflate where a client offers it, with the defaults of
