@@ -219,6 +219,11 @@ class TestServe:
             assert receive(sock, 10) == frame(TEXT, b"last") + frame(CLOSE, close)
             assert sock.recv(1) == b""
 
+    def test_echoes_to_any_page(self, echo):
+        with connect(echo, origin="https://elsewhere.example") as ws:
+            ws.send("hello")
+            assert ws.recv(timeout=TIMEOUT) == "hello"
+
     def test_echoes_on_any_path(self, echo):
         with connect(f"{echo}any/path?query") as ws:
             ws.send("hello")

@@ -130,6 +130,11 @@ def client(uri: str = "ws://server.example.com/chat", **arguments: Any) -> Clien
         return ClientHandshake(uri, **arguments)
 
 
+def rfc_server(**arguments: Any) -> ServerHandshake:
+    """Return a server that takes the RFC's request, whose page is from another host."""
+    return ServerHandshake(origins=ORIGINS, **arguments)
+
+
 # The server, reading.
 
 GOOD_REQUESTS = {
@@ -173,7 +178,7 @@ def test_server_good_request_returned_however_it_is_cut(head: bytes) -> None:
 
 
 def test_server_rfc_example_parsed_and_answered() -> None:
-    server = ServerHandshake(subprotocols=["superchat", "chat"], server_header=None)
+    server = rfc_server(subprotocols=["superchat", "chat"], server_header=None)
     request = server.receive(RFC_REQUEST)
     assert request is not None
     assert (request.method, request.target, request.path, request.http_version) == (
@@ -192,7 +197,7 @@ def test_server_rfc_example_parsed_and_answered() -> None:
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
 def test_server_any_buffer_taken_and_copied(kind: type) -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     data = bytearray(RFC_REQUEST + b"\x81")
     request = server.receive(data if kind is bytearray else kind(data))
     data[:] = bytes(len(data))
@@ -203,7 +208,7 @@ def test_server_any_buffer_taken_and_copied(kind: type) -> None:
 
 @pytest.mark.parametrize("data", ["GET", 3, None, [1, 2]])
 def test_handshakes_other_data_refused_without_effect(data: Any) -> None:
-    server, other = ServerHandshake(), client()
+    server, other = rfc_server(), client()
     for receive in (server.receive, other.receive):
         with pytest.raises(TypeError, match=f"bytes-like object is required, not '{type(data).__name__}'"):
             receive(data)
@@ -223,7 +228,7 @@ def test_handshakes_other_data_refused_without_effect(data: Any) -> None:
     ],
 )
 def test_request_path_is_the_resource_name(target: bytes, path: str) -> None:
-    request = ServerHandshake().receive(first_line(RFC_REQUEST, b"GET " + target + b" HTTP/1.1"))
+    request = rfc_server().receive(first_line(RFC_REQUEST, b"GET " + target + b" HTTP/1.1"))
     assert request is not None
     assert request.target == target.decode()
     assert request.path == path
@@ -443,6 +448,9 @@ def test_server_checks_taken_in_order() -> None:
     [
         pytest.param(None, [b"Origin: https://evil.example"], True, id="unchecked"),
         pytest.param(None, [], True, id="unchecked-absent"),
+        pytest.param("same", [b"Origin: https://server.example.com"], True, id="same"),
+        pytest.param("same", [b"Origin: http://example.com"], False, id="not-the-same"),
+        pytest.param("same", [], True, id="same-absent"),
         pytest.param([], [b"Origin: http://example.com"], False, id="nobody"),
         pytest.param([], [], False, id="nobody-absent"),
         pytest.param([None], [], True, id="absent-listed"),
@@ -463,7 +471,13 @@ def test_server_origins_allow_list(origins: Any, lines: list[bytes], allowed: bo
             server.receive(head)
 
 
-@pytest.mark.parametrize("origins", [None, ["http://example.com"]])
+def test_server_default_is_the_same_origin() -> None:
+    assert ServerHandshake().receive(swap(b"Origin", b"http://server.example.com")) is not None
+    with pytest.raises(OriginRefused, match="not that of this server: see `origins`"):
+        ServerHandshake().receive(RFC_REQUEST)
+
+
+@pytest.mark.parametrize("origins", [None, "same", ["http://example.com"]])
 def test_server_repeated_origin_refused_even_unchecked(origins: Any) -> None:
     with pytest.raises(BadRequest, match="Origin"):
         ServerHandshake(origins=origins).receive(add(RFC_REQUEST, b"Origin: http://example.com"))
@@ -473,6 +487,8 @@ def test_server_repeated_origin_refused_even_unchecked(origins: Any) -> None:
     ("arguments", "kind"),
     [
         ({"origins": "http://example.com"}, TypeError),
+        ({"origins": "Same"}, TypeError),
+        ({"origins": ""}, TypeError),
         ({"origins": ["example.com"]}, ValueError),
         ({"subprotocols": "chat"}, TypeError),
         ({"subprotocols": ["a b"]}, ValueError),
@@ -498,7 +514,7 @@ def test_server_trailing_bytes_kept() -> None:
     trailing = b"\x81\x85\x00\x00\x00\x00hello\r\n\r\n\x00"
     whole = RFC_REQUEST + trailing
     for i in range(len(whole) + 1):
-        server = ServerHandshake()
+        server = rfc_server()
         fed = 0
         for part in (whole[:i], whole[i:]):
             fed += len(part)
@@ -515,7 +531,7 @@ def test_server_refused_request_keeps_trailing_bytes_apart() -> None:
 
 
 def test_server_receive_after_the_request_is_the_callers_error() -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     with pytest.raises(RuntimeError):
         server.receive(b"\x81\x80")
@@ -581,7 +597,7 @@ def test_failed_handshakes_keep_nothing_of_what_they_received(data: bytes) -> No
     ],
 )
 def test_server_subprotocol_negotiated(arguments: dict[str, Any], offered: bytes, chosen: str | None) -> None:
-    server = ServerHandshake(**arguments)
+    server = rfc_server(**arguments)
     server.receive(change(RFC_REQUEST, b"Sec-WebSocket-Protocol", b"Sec-WebSocket-Protocol: " + offered))
     answer = server.accept()
     assert server.subprotocol == chosen
@@ -597,7 +613,7 @@ def test_server_select_sees_the_offers_or_none() -> None:
         seen.append(tuple(offered))
 
     for head in (RFC_REQUEST, change(RFC_REQUEST, b"Sec-WebSocket-Protocol")):
-        server = ServerHandshake(select_subprotocol=select)
+        server = rfc_server(select_subprotocol=select)
         server.receive(head)
         server.accept()
     assert seen == [("chat", "superchat"), ()]
@@ -605,7 +621,7 @@ def test_server_select_sees_the_offers_or_none() -> None:
 
 @pytest.mark.parametrize("subprotocol", ["chat", "superchat", None])
 def test_server_accept_given_subprotocol_used(subprotocol: str | None) -> None:
-    server = ServerHandshake(subprotocols=["superchat"])
+    server = rfc_server(subprotocols=["superchat"])
     server.receive(RFC_REQUEST)
     answer = server.accept(subprotocol=subprotocol)
     assert server.subprotocol == subprotocol
@@ -615,8 +631,8 @@ def test_server_accept_given_subprotocol_used(subprotocol: str | None) -> None:
 @pytest.mark.parametrize("subprotocol", ["other", "", "Chat", "chat, superchat", "chat\r\nX: y"])
 def test_server_accept_subprotocol_not_offered_refused_without_effect(subprotocol: str) -> None:
     for server in (
-        ServerHandshake(),
-        ServerHandshake(select_subprotocol=lambda offered: subprotocol),
+        rfc_server(),
+        rfc_server(select_subprotocol=lambda offered: subprotocol),
     ):
         server.receive(RFC_REQUEST)
         with pytest.raises(ValueError, match="did not offer"):
@@ -657,7 +673,7 @@ BAD_HEADERS = [
     ],
 )
 def test_server_accept_bad_headers_refused_without_effect(headers: list[tuple[str, str]]) -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     with pytest.raises(ValueError, match=r"header|handshake"):
         server.accept(headers=headers)
@@ -665,7 +681,7 @@ def test_server_accept_bad_headers_refused_without_effect(headers: list[tuple[st
 
 
 def test_server_accept_headers_added_in_order() -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     answer = server.accept(headers=[("Set-Cookie", "a=é"), ("Set-Cookie", "b=")])
     assert b"\r\nSet-Cookie: a=\xe9\r\nSet-Cookie: b=\r\n" in answer
@@ -675,9 +691,9 @@ def test_server_accept_headers_added_in_order() -> None:
 
 def test_server_header_overridden_or_left_out() -> None:
     for server, headers, expected in [
-        (ServerHandshake(server_header="mine"), [], [b"mine"]),
-        (ServerHandshake(), [("server", "other")], [b"other"]),
-        (ServerHandshake(server_header=None), [], []),
+        (rfc_server(server_header="mine"), [], [b"mine"]),
+        (rfc_server(), [("server", "other")], [b"other"]),
+        (rfc_server(server_header=None), [], []),
     ]:
         server.receive(RFC_REQUEST)
         lines = server.accept(headers=headers).split(b"\r\n")
@@ -690,7 +706,7 @@ def test_server_header_of_a_rejection_overridden() -> None:
 
 
 def test_request_and_response_immutable() -> None:
-    for value, name in [(ServerHandshake().receive(RFC_REQUEST), "target"), (client().receive(RFC_RESPONSE), "status")]:
+    for value, name in [(rfc_server().receive(RFC_REQUEST), "target"), (client().receive(RFC_RESPONSE), "status")]:
         with pytest.raises(dataclasses.FrozenInstanceError):
             setattr(value, name, "x")
         with pytest.raises((AttributeError, TypeError)):
@@ -698,20 +714,20 @@ def test_request_and_response_immutable() -> None:
 
 
 def test_server_header_unsafe_refused() -> None:
-    server = ServerHandshake(server_header="a\r\nb")
+    server = rfc_server(server_header="a\r\nb")
     server.receive(RFC_REQUEST)
     with pytest.raises(ValueError, match="Server"):
         server.accept()
 
 
 def test_server_answers_once() -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     server.accept()
     for again in (server.accept, lambda: server.reject(400)):
         with pytest.raises(RuntimeError, match="already"):
             again()
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     server.reject(503)
     for again in (server.accept, lambda: server.reject(400)):
@@ -720,7 +736,7 @@ def test_server_answers_once() -> None:
 
 
 def test_server_reject_whole_answer() -> None:
-    server = ServerHandshake()
+    server = rfc_server()
     server.receive(RFC_REQUEST)
     answer = server.reject(404, [("Content-Type", "text/html"), ("X-Empty", "")], b"<p>no")
     status, headers, body = parse_answer(answer)
@@ -806,7 +822,7 @@ def test_server_reject_status_line(status: int, line: bytes) -> None:
 
 
 def reader(kind: str, **limits: int) -> ServerHandshake | ClientHandshake:
-    return ServerHandshake(**limits) if kind == "server" else client(**limits)
+    return rfc_server(**limits) if kind == "server" else client(**limits)
 
 
 def head_of(kind: str) -> bytes:
@@ -885,7 +901,7 @@ def test_limit_endless_head_refused_at_the_first_byte_that_proves_it(
 
 def test_limit_defaults() -> None:
     for size, whole in [(8192, True), (8193, False)]:
-        server = ServerHandshake()
+        server = rfc_server()
         head = add(RFC_REQUEST, b"X: " + b"y" * (size - 5))
         if whole:
             assert server.receive(head) is not None
@@ -893,7 +909,7 @@ def test_limit_defaults() -> None:
             with pytest.raises(HeadTooBig):
                 server.receive(head)
     for count, whole in [(128, True), (129, False)]:
-        server = ServerHandshake()
+        server = rfc_server()
         head = add(RFC_REQUEST, *[b"X: y"] * (count - 7))
         if whole:
             assert server.receive(head) is not None
@@ -901,7 +917,7 @@ def test_limit_defaults() -> None:
             with pytest.raises(HeadTooBig):
                 server.receive(head)
     with pytest.raises(HeadTooBig, match="65536"):
-        ServerHandshake().receive(add(RFC_REQUEST, *[b"X: " + b"y" * 8000] * 9))
+        rfc_server().receive(add(RFC_REQUEST, *[b"X: " + b"y" * 8000] * 9))
 
 
 def slow_verdict(data: bytes, max_line_size: int, max_head_size: int, max_headers: int) -> str | int | None:

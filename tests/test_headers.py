@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wscodec.headers import Headers, Origins, check_headers, is_token, parse_list, parse_tokens
+from wscodec.headers import (
+    Headers,
+    Origins,
+    SameOrigin,
+    allowed_origins,
+    check_headers,
+    is_token,
+    parse_list,
+    parse_tokens,
+)
 
 PAIRS = [("Host", "h"), ("Cookie", "a=1"), ("cookie", "b=2"), ("Empty", "")]
 
@@ -236,6 +245,83 @@ def test_origins_of_returns_the_same_object() -> None:
     assert Origins.of([None]).allows(None)
 
 
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("http://example.com", "example.com"),
+        ("https://example.com", "example.com"),
+        ("HTTPS://Example.Com", "eXAMPLE.cOM"),
+        ("http://example.com:80", "example.com"),
+        ("http://example.com", "example.com:80"),
+        ("https://example.com:443", "example.com"),
+        ("https://example.com", "example.com:443"),
+        ("https://example.com:80", "example.com:80"),
+        ("http://example.com", "example.com:"),
+        ("http://localhost:8000", "localhost:8000"),
+        ("https://example.com:8443", "example.com:8443"),
+        ("http://example.com.", "example.com."),
+        ("http://[::1]:8000", "[0:0::1]:8000"),
+        ("https://[::1]", "[::1]"),
+        ("http://127.0.0.1", "127.0.0.1"),
+        (None, "example.com"),
+    ],
+)
+def test_same_origin_allowed(origin: str | None, host: str) -> None:
+    assert SameOrigin().allows(origin, host)
+
+
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        pytest.param("https://example.com:8443", "example.com", id="port"),
+        pytest.param("https://example.com", "example.com:8443", id="port-of-the-host"),
+        pytest.param("http://example.com", "example.com:443", id="port-of-https"),
+        pytest.param("https://example.com", "example.com:80", id="port-of-http"),
+        pytest.param("http://example.com:8000", "example.com:80000", id="no-port"),
+        pytest.param("http://example.com:0", "example.com", id="port-0"),
+        pytest.param("http://example.com", "example.com:0", id="port-0-of-the-host"),
+        pytest.param("https://sub.example.com", "example.com", id="subdomain"),
+        pytest.param("https://example.com", "sub.example.com", id="parent"),
+        pytest.param("https://example.com.evil.example", "example.com", id="prefix"),
+        pytest.param("https://evilexample.com", "example.com", id="suffix"),
+        pytest.param("https://example.com.", "example.com", id="trailing-dot"),
+        pytest.param("https://example.com", "example.com.", id="trailing-dot-of-the-host"),
+        pytest.param("https://example.com@evil.example", "evil.example", id="user"),
+        pytest.param("https://example.com/", "example.com", id="slash"),
+        pytest.param("https://example.com https://example.com", "example.com", id="list"),
+        pytest.param(" https://example.com", "example.com", id="space"),
+        pytest.param("example.com", "example.com", id="no-scheme"),
+        pytest.param("//example.com", "example.com", id="no-scheme-but-slashes"),
+        pytest.param("://example.com", "example.com", id="empty-scheme"),
+        pytest.param("app://example.com", "example.com", id="scheme-without-port"),
+        pytest.param("app://example.com:80", "example.com:80", id="scheme-with-a-strange-port"),
+        pytest.param("null", "null", id="null"),
+        pytest.param("file://", "example.com", id="file"),
+        pytest.param("http://", "example.com", id="no-host"),
+        pytest.param("http://[::1]", "[::2]", id="ipv6"),
+        pytest.param("http://[::1", "[::1", id="bracket"),
+        pytest.param("http://[::ffff:127.0.0.1]", "127.0.0.1", id="ipv4-in-ipv6"),
+        pytest.param("http://\u212a", "k", id="kelvin"),
+        pytest.param("", "", id="empty"),
+        pytest.param("", "example.com", id="empty-origin"),
+    ],
+)
+def test_same_origin_another_one_refused(origin: str, host: str) -> None:
+    assert not SameOrigin().allows(origin, host)
+
+
+def test_allowed_origins_of_each_kind() -> None:
+    assert allowed_origins(None) is None
+    assert isinstance(same := allowed_origins("same"), SameOrigin)
+    assert allowed_origins(same) is same
+    assert isinstance(listed := allowed_origins(["https://example.com"]), Origins)
+    assert allowed_origins(listed) is listed
+    for other in ("SAME", "same ", "null", "https://example.com", ""):
+        with pytest.raises(TypeError):
+            allowed_origins(other)
+    assert isinstance(allowed_origins([]), Origins)
+
+
 @pytest.mark.parametrize("code", range(0x100))
 def test_check_headers_each_character_of_a_value(code: int) -> None:
     pair = ("X", f"a{chr(code)}b")
@@ -270,3 +356,23 @@ def test_parse_tokens_any_text_gives_tokens_or_valueerror(values: list[str]) -> 
 @given(st.text())
 def test_origins_any_text_is_true_or_false(origin: str) -> None:
     assert Origins(["null"]).allows(origin) is (origin == "null")
+
+
+HOSTS = st.sampled_from(["a.example", "A.example", "b.example", "a.example.", "127.0.0.1", "[::1]"])
+PORTS = st.sampled_from([None, 80, 443, 8000])
+
+
+@given(st.sampled_from([("http", 80), ("https", 443)]), HOSTS, PORTS, HOSTS, PORTS)
+def test_same_origin_is_equal_host_and_port(
+    scheme: tuple[str, int], page: str, page_port: int | None, host: str, port: int | None
+) -> None:
+    def written(name: str, number: int | None) -> str:
+        return name if number is None else f"{name}:{number}"
+
+    same = page.lower() == host.lower() and (page_port or scheme[1]) == (port or scheme[1])
+    assert SameOrigin().allows(f"{scheme[0]}://{written(page, page_port)}", written(host, port)) is same
+
+
+@given(st.text(), st.text())
+def test_same_origin_any_text_is_judged(origin: str, host: str) -> None:
+    assert isinstance(SameOrigin().allows(origin, host), bool)

@@ -89,6 +89,15 @@ def test_check_request_method_and_origin() -> None:
     assert check_request("GET", "1.1", headers, origins=["https://example.com"]) == KEY
 
 
+def test_check_request_default_is_the_same_origin() -> None:
+    host = REQUEST_HEADERS["host"]
+    assert check_request("GET", "1.1", {**REQUEST_HEADERS, "origin": f"https://{host}"}) == KEY
+    stranger = {**REQUEST_HEADERS, "origin": f"https://{host}.evil.example"}
+    with pytest.raises(OriginRefused):
+        check_request("GET", "1.1", stranger)
+    assert check_request("GET", "1.1", stranger, origins=None) == KEY
+
+
 def test_negotiate_subprotocol_on_headers() -> None:
     headers = [("Sec-WebSocket-Protocol", "a"), ("sec-websocket-protocol", "b, c")]
     assert negotiate_subprotocol(headers) is None

@@ -5,7 +5,7 @@ Floor 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from types import EllipsisType
 
@@ -16,7 +16,7 @@ from ._upgrade import check_no_body, check_request, response_headers
 from .deflate import AgreedDeflate, PerMessageDeflate
 from .errors import BadRequest, HandshakeError
 from .extensions import Extension, offered_extensions
-from .headers import Headers, HeadersLike, Origins
+from .headers import Headers, HeadersLike, OriginsLike, allowed_origins
 from .spec import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS, DEFAULT_MAX_LINE_SIZE
 
 __all__ = ["ServerHandshake"]
@@ -41,7 +41,7 @@ class ServerHandshake:
     def __init__(
         self,
         *,
-        origins: Origins | Iterable[str | None] | None = None,
+        origins: OriginsLike = "same",
         subprotocols: Sequence[str] | None = None,
         select_subprotocol: Callable[[Sequence[str]], str | None] | None = None,
         compression: PerMessageDeflate | None = None,
@@ -53,8 +53,9 @@ class ServerHandshake:
         """Wait for a request.
 
         Args:
-            origins: who may connect, see `Origins` (None among them: who sends no Origin). None as a whole
-                checks nothing: a server that knows its users by cookies must not leave it so.
+            origins: who may connect: "same" for pages whose host and port, with http or https, are those of
+                Host, and for who sends no Origin; a collection, see `Origins` (None among them: who sends no
+                Origin). None as a whole checks nothing: a server that knows its users by cookies must not say so.
             subprotocols: what the server speaks, best first.
             select_subprotocol: chooses from the client's offers instead.
             compression: what the server accepts, or None.
@@ -66,7 +67,7 @@ class ServerHandshake:
         Raises:
             ValueError, TypeError: an argument can't be sent or matched.
         """
-        self._origins = None if origins is None else Origins.of(origins)
+        self._origins = allowed_origins(origins)
         self._subprotocols = check_subprotocols(subprotocols)
         self._select = select_subprotocol
         self._wanted = compression

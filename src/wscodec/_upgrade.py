@@ -26,7 +26,8 @@ from .headers import (
     WHITESPACE,
     Headers,
     HeadersLike,
-    Origins,
+    OriginsLike,
+    allowed_origins,
     check_headers,
     is_token,
     parse_list,
@@ -120,7 +121,7 @@ def check_request(
     http_version: str,
     headers: HeadersLike,
     *,
-    origins: Origins | Iterable[str | None] | None = None,
+    origins: OriginsLike = "same",
 ) -> str:
     """Check that a request is a WebSocket handshake.
 
@@ -131,8 +132,9 @@ def check_request(
         method: such as "GET".
         http_version: such as "1.1".
         headers: of the request.
-        origins: who may connect, see `Origins`; None checks nothing, so that every page that a user's
-            browser shows can connect in the user's name.
+        origins: who may connect: "same" for pages whose host and port, with http or https, are those of Host,
+            and for who sends no Origin; a collection, see `Origins`; None checks nothing, so that every page that
+            a user's browser shows can connect in the user's name.
 
     Returns:
         the Sec-WebSocket-Key.
@@ -320,12 +322,13 @@ def _check_key(headers: Headers) -> str:
     return key
 
 
-def _check_origin(headers: Headers, origins: Origins | Iterable[str | None] | None) -> None:
+def _check_origin(headers: Headers, origins: OriginsLike) -> None:
     values = headers.get_all("Origin")
     if len(values) > 1:
         raise BadRequest("a request has one Origin header at most")
-    if origins is not None and not Origins.of(origins).allows(values[0] if values else None):
-        raise OriginRefused("this origin is not allowed")
+    allowed = allowed_origins(origins)
+    if allowed is not None and not allowed.allows(values[0] if values else None, headers["Host"]):
+        raise OriginRefused(allowed.refusal)
 
 
 def _check_switch(headers: Headers, key: str) -> None:

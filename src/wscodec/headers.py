@@ -10,16 +10,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TypeAlias, overload
+from typing import Literal, TypeAlias, overload
 
 from .uri import split_host_port
 
-__all__ = ["Headers", "HeadersLike", "Origins", "check_headers", "is_token", "parse_list", "parse_tokens"]
+__all__ = [
+    "Headers",
+    "HeadersLike",
+    "Origins",
+    "OriginsLike",
+    "SameOrigin",
+    "allowed_origins",
+    "check_headers",
+    "is_token",
+    "parse_list",
+    "parse_tokens",
+]
 
 WHITESPACE = " \t"
 HeadersLike: TypeAlias = (
     "Headers | Mapping[str, str] | Mapping[bytes, bytes] | Iterable[tuple[str | bytes, str | bytes]]"
 )
+OriginsLike: TypeAlias = "Origins | SameOrigin | Iterable[str | None] | Literal['same'] | None"
 
 # RFC 9110 §5.6.2.
 _TOKEN_CHARACTERS = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
@@ -107,9 +119,14 @@ class Origins:
     An origin matches where scheme, host and port are equal, the scheme's own port put in where none is
     written; never by prefix, suffix or pattern. "null", the origin of sandboxed pages and files, matches
     only where it is listed, and so does None, the lack of an Origin header.
+
+    Attributes:
+        refusal: what the others are told.
     """
 
     __slots__ = ("_absent", "_allowed")
+
+    refusal = "this origin is not allowed"
 
     def __init__(self, origins: Iterable[str | None]) -> None:
         """Allow `origins`: each "https://example.com", "http://localhost:8000", "null" or None.
@@ -129,14 +146,54 @@ class Origins:
         """Return `origins` itself where it is an Origins already, so that a server parses its list once."""
         return origins if isinstance(origins, Origins) else cls(origins)
 
-    def allows(self, origin: str | None) -> bool:
-        """Tell whether a request with that Origin header, None where it has none, is allowed."""
+    def allows(self, origin: str | None, host: str = "") -> bool:
+        """Tell whether a request with that Origin header, None where it has none, is allowed, whatever its Host."""
         if origin is None:
             return self._absent
         try:
             return _parse_origin(origin) in self._allowed
         except ValueError:
             return False
+
+
+class SameOrigin:
+    """The server's own origin, as the request's Host header has it (RFC 6455 §4.2.2, §10.2; RFC 6454 §4, §5).
+
+    An origin matches where its host and port are those of Host, the port of the origin's scheme put in where
+    either writes none. http and https are not told apart: TLS often ends in a proxy before us, and the request
+    does not say. "null" and the origins of extensions never match. A request without an Origin header is
+    allowed: no browser leaves it out (RFC 6455 §4.1), and what is no browser may write there what it likes.
+
+    Attributes:
+        refusal: what the others are told.
+    """
+
+    __slots__ = ()
+
+    refusal = "the page's origin is not that of this server: see `origins`"
+
+    def allows(self, origin: str | None, host: str) -> bool:
+        """Tell whether a request with that Origin header, None where it has none, and that Host is allowed."""
+        if origin is None:
+            return True
+        try:
+            scheme, *page = _parse_origin(origin)
+            name, port = split_host_port(host)
+        except ValueError:
+            return False
+        default = _DEFAULT_PORTS.get(scheme)
+        return default is not None and page == [name, default if port is None else port]
+
+
+def allowed_origins(origins: OriginsLike) -> Origins | SameOrigin | None:
+    """Return what judges the origins of a server's requests, made once for all of them; None lets all in.
+
+    Raises:
+        TypeError, ValueError: as `Origins` says; the one str that is no mistake is "same".
+    """
+    if origins is None or isinstance(origins, SameOrigin):
+        return origins
+    return SameOrigin() if origins == "same" else Origins.of(origins)
 
 
 def is_token(text: str) -> bool:

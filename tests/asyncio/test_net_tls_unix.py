@@ -41,6 +41,15 @@ async def test_tls_messages_and_close_both_ways() -> None:
                 await asyncio.gather(ws.wait_closed(), far.wait_closed())
 
 
+async def test_tls_page_of_the_same_server_is_let_in() -> None:
+    async with listen(echo, ssl=SERVER) as server:
+        own = uri(server, "", "https")
+        async with connect(uri(server, scheme="wss"), ssl=CLIENT, origin=own) as ws:
+            await settled(ws)
+        with pytest.raises(BadStatus, match="403"):
+            await connect(uri(server, scheme="wss"), ssl=CLIENT, origin=own.replace("127.0.0.1", "localhost"))
+
+
 async def test_tls_default_context_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
@@ -169,6 +178,9 @@ async def test_unix_sockets(tmp_path: Path) -> None:
         await ws.close()
     async with unix_serve(echo, path, ssl=SERVER), unix_connect(path, "wss://localhost/", ssl=CLIENT) as ws:
         await settled(ws)
+    async with unix_serve(echo, path), unix_connect(path, origin="http://localhost"):
+        with pytest.raises(BadStatus, match="403"):
+            await unix_connect(path, origin="http://localhost.example")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no Unix sockets")

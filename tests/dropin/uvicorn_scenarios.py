@@ -256,6 +256,7 @@ SCENARIOS = {
     ),
     "path": Scenario(echo, talk(), path="/r%C3%A4um?a=%20&b"),
     "latin-1": Scenario(echo, talk(), b"X-A: 1\r\nX-A: \xe4\r\n", differs=LATIN),
+    "origin of another page": Scenario(echo, talk((TEXT, b"a"), answers=1), b"Origin: https://elsewhere.example\r\n"),
     "long headers": Scenario(echo, talk(), b"Cookie: " + b"a" * 12_000 + b"\r\n", differs=LIMIT),
     "reject": Scenario(saying({"type": "websocket.close", "code": 4000, "reason": "why"}), listen, differs=WORDS),
     "response": Scenario(

@@ -247,7 +247,7 @@ def server_handshake(rng: Random) -> Observe:
     """A request, good or not, in one piece and in many; what is accepted can be answered, and the answer read."""
     data, settings = some_request(rng), some_settings(rng)
     ways = [data], cut(rng, data), [data[i : i + 1] for i in range(len(data))]
-    origins = rng.choice((None, None, ["https://example.com", None]))
+    origins = rng.choice((None, "same", ["https://example.com", None]))
 
     def observe(_: Implementation) -> Any:
         results = []

@@ -26,7 +26,7 @@ PROTOCOLS = ["chat"]
 
 def ours_of(request: bytes) -> Seen:
     """Return what we make of a request: the accepting answer, or why there is none."""
-    server = ServerHandshake(subprotocols=PROTOCOLS, server_header=None)
+    server = ServerHandshake(origins=None, subprotocols=PROTOCOLS, server_header=None)  # the others look at none
     try:
         if server.receive(request) is None:
             return Seen(why="incomplete")

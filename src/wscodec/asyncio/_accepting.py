@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import EllipsisType
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, cast
 
 from ..deflate import PerMessageDeflate
 from ..errors import HandshakeError
-from ..handshake import Origins, Request, Response, ServerHandshake
+from ..handshake import Request, Response, ServerHandshake
+from ..headers import OriginsLike
 from ._options import FAILURES, end_output, set_nodelay
 from .connection import ServerConnection
 
@@ -29,7 +30,7 @@ __all__ = ["Accepting", "Admission"]
 class Admission:
     """Who is let in, and what the others are told: the settings of `serve` that end with the handshake."""
 
-    origins: Origins | Iterable[str | None] | None
+    origins: OriginsLike
     subprotocols: Sequence[str] | None
     select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None
     process_request: Callable[[ServerConnection, Request], Response | Awaitable[Response | None] | None] | None

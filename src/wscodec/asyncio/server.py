@@ -11,12 +11,13 @@ import inspect
 import logging
 import socket
 import ssl as tls
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from ..errors import ConnectionClosed
-from ..handshake import Origins, Request, Response
+from ..handshake import Request, Response
+from ..headers import OriginsLike, allowed_origins
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, State
 from ._accepting import Accepting, Admission
 from ._options import CompressionLike, LoggerLike, Opening, Options
@@ -200,7 +201,10 @@ class serve(Opening[Server]):
         on_messages: called as `on_messages(ws, messages)` with all messages of one read, in the same tick, and
             with no task in between. It sends with `ws.send_nowait` or `ws.send_many`.
         on_open, on_close: called as `on_open(ws)` and `on_close(ws)` when a connection was opened and has ended.
-        origins: who may connect: a collection of origins, with None for clients that send none; None for anyone.
+        origins: who may connect: "same" for pages whose host and port, with http or https, are those of the Host
+            header, and for clients that send no Origin; a collection of origins, with None for clients that send
+            none; None for anyone. Behind a proxy that writes a Host of its own, as nginx does unless it is told
+            `proxy_set_header Host $http_host`, "same" refuses every page: have Host passed on, or list the origins.
         subprotocols: what we speak, best first.
         select_subprotocol: called as `select_subprotocol(ws, offered)`, chooses from the client's offers instead.
         compression: "deflate" accepts permessage-deflate where a client offers it, with the defaults of
@@ -234,7 +238,7 @@ class serve(Opening[Server]):
         on_messages: Callable[[ServerConnection, list[Any]], object] | None = None,
         on_open: Callable[[ServerConnection], object] | None = None,
         on_close: Callable[[ServerConnection], object] | None = None,
-        origins: Origins | Iterable[str | None] | None = None,
+        origins: OriginsLike = "same",
         subprotocols: Sequence[str] | None = None,
         select_subprotocol: Callable[[ServerConnection, Sequence[str]], str | None] | None = None,
         compression: CompressionLike = "deflate",
@@ -264,7 +268,7 @@ class serve(Opening[Server]):
             on_messages=on_messages, on_open=on_open, on_close=on_close,
         )  # fmt: skip
         self._admission = Admission(
-            None if origins is None else Origins.of(origins), subprotocols, select_subprotocol,
+            allowed_origins(origins), subprotocols, select_subprotocol,
             process_request, self._options.compression, server_header, open_timeout,
         )  # fmt: skip
         self._admission.handshake()  # to complain now about what can't be sent

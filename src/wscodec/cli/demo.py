@@ -64,14 +64,12 @@ class Demo:
         self._echoes: dict[str, ServerConnection] = {}
 
     def process_request(self, ws: ServerConnection, request: Request) -> Response | None:
-        """Answer what is no handshake of our own page; None lets the handshake go on."""
+        """Answer what is not for one of our connections; None lets the handshake go on."""
         path = urlsplit(request.path).path
         if path == "/":
             return ws.respond(HTTPStatus.OK, self._page, headers=self._headers(request))
         if path not in SOCKET_PATHS:
             return ws.respond(HTTPStatus.NOT_FOUND, "The page is at /, and nothing else is here.\n")
-        if not _is_same_origin(request):
-            return ws.respond(HTTPStatus.FORBIDDEN, "Only the page that this server serves may connect.\n")
         return None
 
     async def handle(self, ws: ServerConnection) -> None:
@@ -175,16 +173,6 @@ def _hashes(page: bytes, tag: bytes) -> str:
     bodies = re.findall(b"<%b>(.*?)</%b>" % (tag, tag), page, re.DOTALL)
     digests = (base64.b64encode(hashlib.sha256(body).digest()).decode() for body in bodies)
     return " ".join(f"'sha256-{digest}'" for digest in digests)
-
-
-def _is_same_origin(request: Request) -> bool:
-    """Tell whether a request comes from our own page, or from a client that is no browser (RFC 6455 §10.2).
-
-    The server can't know all names it is reached by, but the browser says which one it used: in Host.
-    """
-    origin = request.headers.get("Origin")
-    host = request.headers.get("Host") or ""
-    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
 
 
 def _parse(message: str | bytes) -> dict[str, Any]:

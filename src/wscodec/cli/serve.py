@@ -71,7 +71,9 @@ def _size(text: str) -> int:
 async def _echo(args: argparse.Namespace) -> int:
     """Serve echoes."""
     # No handler and no task for each connection: a callback sends a whole burst back in one write.
-    return await _serve("ws", args, None, on_messages=_send_back, max_size=args.max_size or ECHO_MAX_SIZE)
+    # Every page may connect: it hears what it says, and nothing else.
+    options = {"on_messages": _send_back, "origins": None, "max_size": args.max_size or ECHO_MAX_SIZE}
+    return await _serve("ws", args, None, **options)
 
 
 def _send_back(ws: ServerConnection, messages: list[str | bytes]) -> None:

@@ -50,8 +50,9 @@ def _time(seconds: float | None) -> float | None:
 
 
 def new_handshake(config: Config) -> ServerHandshake:
-    """Return the handshake for one request: Uvicorn has read it, and judged its size."""
+    """Return the handshake for one request: Uvicorn has read it, judged its size, and takes any origin."""
     return ServerHandshake(
+        origins=None,
         server_header=None,
         compression=_deflate() if config.ws_per_message_deflate else None,
         max_line_size=sys.maxsize,
