@@ -204,7 +204,7 @@ def channel(rng: Random) -> Observe:
     chunks = cut(rng, stream(rng, role is Role.SERVER))
     plan = [_some_step(rng, chunks) for _ in range(rng.randrange(1, 30))]
     parameters = None if rng.random() < 0.6 else some_parameters(rng)
-    deflate = some_deflate(rng)
+    deflate = {**some_deflate(rng), "background_size": rng.choice((None, 0, 100))}
 
     def observe(_: Implementation) -> Any:
         async def main() -> Any:

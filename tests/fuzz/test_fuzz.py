@@ -155,6 +155,7 @@ def test_a_fault_of_both_copies_is_found(
         ("connection", "Connection", "eof", ValueError, "talking"),
         ("deflate", "PerMessageDeflate", "agree", ValueError, "extensions"),
         ("asyncio.messages", "MessageChannel", "_wait_for_item", IndexError, "channel"),
+        ("connection", "Connection", "begin_send", RuntimeError, "channel"),
         # It refuses good text: the others then refuse nothing, or something else.
         ("assembly", "WholeMessage", "_judge", InvalidUtf8, "websockets_reading"),
         ("assembly", "WholeMessage", "_judge", InvalidUtf8, "wsproto_reading"),
