@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -66,6 +69,24 @@ class ScriptedTransport(asyncio.Transport):
         self.ended = "aborted"
 
 
+class ScriptedThreads(ThreadPoolExecutor):
+    """Threads that work when they are told to: how long one takes is no chance."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self._jobs: list[tuple[Future[Any], Callable[[], Any]]] = []
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        job: Future[Any] = Future()
+        self._jobs.append((job, partial(function, *args, **kwargs)))
+        return job
+
+    def work(self) -> None:
+        jobs, self._jobs = self._jobs, []
+        for job, function in jobs:
+            job.set_result(function())
+
+
 class Script:
     """Does what it is told to a connection, and remembers what came of it."""
 
@@ -77,6 +98,8 @@ class Script:
         self.ws._start(b"", False)
         self.tasks: list[asyncio.Task[Any]] = []
         self._lost = False
+        self._threads = ScriptedThreads()
+        asyncio.get_running_loop().set_default_executor(self._threads)
 
     def feed(self, data: bytes) -> None:
         if not self._lost and not self.transport.ended:
@@ -114,7 +137,8 @@ class Script:
             self.ws.connection_lost(None)
 
     async def tick(self) -> bytes:
-        """Let all that can go on do so; return what was written."""
+        """Let all that can go on do so, threads that were begun before, too; return what was written."""
+        self._threads.work()
         for _ in range(6):
             await asyncio.sleep(0)
         if self.transport.ended in ("closed", "aborted"):
@@ -131,6 +155,7 @@ async def _play(script: Script, plan: list[Any]) -> Any:
             getattr(script, name)(*args, **kwargs)
         seen.append(await script.tick())
     script.lose()
+    await script.tick()
     results = await asyncio.wait_for(asyncio.gather(*script.tasks, return_exceptions=True), 30)
     if faults:
         raise Difference(f"raised in the event loop: {faults}")
@@ -179,7 +204,7 @@ def channel(rng: Random) -> Observe:
     chunks = cut(rng, stream(rng, role is Role.SERVER))
     plan = [_some_step(rng, chunks) for _ in range(rng.randrange(1, 30))]
     parameters = None if rng.random() < 0.6 else some_parameters(rng)
-    deflate = some_deflate(rng)
+    deflate = {**some_deflate(rng), "background_size": rng.choice((None, 0, 100))}
 
     def observe(_: Implementation) -> Any:
         async def main() -> Any:

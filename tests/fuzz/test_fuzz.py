@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from random import Random
 
+import known_differences
 import pytest
 from all_targets import TARGETS
 from cases import Case, compare, corpus, in_turn, observe_all
@@ -12,7 +13,7 @@ from copies import copies
 from fuzz_bytes import ByteRandom
 from fuzz_targets import Difference
 from implementations import COMPILED, PURE
-from known_differences import KNOWN, NOT_SENT
+from known_differences import KNOWN, NOT_SENT, Known
 
 from wscodec import InvalidUtf8
 
@@ -32,7 +33,9 @@ def test_the_twins_agree_on_random_input(target: str) -> None:
 @pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_twins_agree_on_what_is_kept(target: str) -> None:
-    compare(corpus(target), BEST)
+    kept = corpus(target)
+    assert kept
+    compare(kept, BEST)
 
 
 @pytest.mark.usefixtures("compiled")
@@ -152,6 +155,7 @@ def test_a_fault_of_both_copies_is_found(
         ("connection", "Connection", "eof", ValueError, "talking"),
         ("deflate", "PerMessageDeflate", "agree", ValueError, "extensions"),
         ("asyncio.messages", "MessageChannel", "_wait_for_item", IndexError, "channel"),
+        ("connection", "Connection", "begin_send", RuntimeError, "channel"),
         # It refuses good text: the others then refuse nothing, or something else.
         ("assembly", "WholeMessage", "_judge", InvalidUtf8, "websockets_reading"),
         ("assembly", "WholeMessage", "_judge", InvalidUtf8, "wsproto_reading"),
@@ -176,6 +180,17 @@ def test_an_error_in_the_event_loop_is_found(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(copies()["pure"]["wscodec.asyncio.transport"].Channel, "_flush_by_rules", fail)
     results = observe_all(PURE, [Case("channel", 1, number).draw() for number in range(20)])
     assert any("raised in the event loop" in str(result) for result in results)
+
+
+@pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.peer}-{known.says}")
+def test_a_known_difference_has_an_input_that_shows_it(monkeypatch: pytest.MonkeyPatch, known: Known) -> None:
+    kept = [case for target in TARGETS if target.startswith(known.peer) for case in corpus(target)]
+    shown = [case for case in kept if case.found == known.says]
+    assert shown
+    monkeypatch.setattr(known_differences, "KNOWN", [other for other in KNOWN if other is not known])
+    for case in shown:
+        with pytest.raises(Difference):
+            compare([case], [PURE])
 
 
 def test_known_differences_say_what_decides() -> None:
