@@ -38,10 +38,12 @@ def loaded() -> Copy:
     return {name: module for name, module in ours.items() if not is_shared(module)}
 
 
+@cache
 def modules() -> list[str]:
     """Return the names of the Python modules of the package, those of drop-ins only where the tests have any.
 
-    They bring their hosts with them, which take seconds, and leak what a sanitizer would take for ours.
+    They bring their hosts with them, which take seconds, and leak what a sanitizer would take for ours. The answer
+    stays the same, though the command line loads the drop-ins' package.
     """
     package = Path(importlib.import_module("wscodec").__file__ or "").parent
     files = [path.relative_to(package.parent).with_suffix("").parts for path in sorted(package.rglob("*.py"))]
