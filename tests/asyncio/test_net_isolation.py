@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from net import ROLES, echo, idle, linked, listen, settled, uri
+from net import ROLES, echo, good_peer, idle, linked, listen, settled, uri
 
 from wscodec import BadStatus, ConnectionClosed, WebSocketError
 from wscodec.asyncio import Server, WebSocket, connect
@@ -39,19 +38,6 @@ def has_traceback(record: logging.LogRecord, error: BaseException) -> bool:
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     return value is error and traceback is not None and traceback.tb_frame.f_code.co_filename == __file__
-
-
-@contextlib.asynccontextmanager
-async def good_peer(server: Server) -> AsyncIterator[None]:
-    """Have a good client that is served before and after."""
-    async with connect(uri(server)) as ws:
-        for message in ("before", "after"):
-            await ws.send(message)
-            assert await ws.recv() == message
-            if message == "before":
-                yield
-    async with connect(uri(server)) as ws:  # and the next one is, too
-        await settled(ws)
 
 
 async def ended(ws: WebSocket) -> int | None:
