@@ -156,19 +156,20 @@ async def test_r4_senders_at_the_same_time_to_a_peer_that_pings_and_does_not_rea
         stop_reading(ws, peer)
         numbers = [b"%02d" % i for i in range(30)]
         messages = [[number, bytes(3000)] if i % 2 else number + bytes(3000) for i, number in enumerate(numbers)]
-        senders = [asyncio.create_task(ws.send(message)) for message in messages]
-        peer.send(*(peer.frame(PING, number) for number in numbers))
-        await asyncio.sleep(0.01)
-        peer.writer.transport.resume_reading()
         got = [b""]
-        while len(got) <= len(messages):
-            opcode, payload = await peer.next_frame()
-            if opcode != PONG:
-                got[-1] += payload
-                if not opcode & 0x100:
-                    got.append(b"")
+        async with asyncio.TaskGroup() as group:
+            for message in messages:
+                group.create_task(ws.send(message))
+            peer.send(*(peer.frame(PING, number) for number in numbers))
+            await asyncio.sleep(0.01)
+            peer.writer.transport.resume_reading()
+            while len(got) <= len(messages):
+                opcode, payload = await peer.next_frame()
+                if opcode != PONG:
+                    got[-1] += payload
+                    if not opcode & 0x100:
+                        got.append(b"")
         assert sorted(got[:-1]) == [number + bytes(3000) for number in numbers]
-        await asyncio.gather(*senders)
 
 
 async def test_r5_shutdown_among_bad_peers_closes_all_at_once() -> None:
@@ -397,15 +398,16 @@ async def test_r15_wrong_requests_are_refused_and_right_ones_are_not() -> None:
         (b"101 Switching", b"101null Switching"),
         (b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: unasked\r\n\r\n"),
     ],
+    ids=["upgrade", "connection", "accept", "status", "subprotocol"],
 )
 async def test_r15_wrong_responses_are_refused(right: bytes, wrong: bytes) -> None:
     async def play(peer: Peer) -> None:
         peer.send(response_to(await peer.head()).replace(right, wrong))
-        await peer.reader.read()
 
     async with listen(echo) as server, good_peer(server), raw_server(play) as raw:
         with pytest.raises(HandshakeError):
-            await connect(uri(raw))
+            async with connect(uri(raw)):
+                pass
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
