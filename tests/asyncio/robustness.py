@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-# What each class is, and the tests of it that stand elsewhere; the others stand in `test_net_robustness.py`, and begin with
-# its name. Each class takes a peer to meet it, and so has a test with a good one beside that.
+# What each class is, and the tests of it that stand elsewhere; the others stand in `test_net_robustness.py`, and begin
+# with its name. Each class takes a peer to meet it, and so has a test with a good one beside that.
 CLASSES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "R1": (
         "memory for each connection that compresses",
