@@ -211,7 +211,7 @@ async def test_r6_frames_behind_the_end_are_dropped(role: str) -> None:
 
 @roles
 async def test_r7_silent_peer_is_given_up_and_not_the_others(role: str) -> None:
-    async with beside_good(role, ping_interval=0.02, ping_timeout=0.1, close_timeout=None) as (ws, _):
+    async with beside_good(role, ping_interval=0.02, ping_timeout=0.2, close_timeout=None) as (ws, _):
         await ws.wait_closed()
         assert (ws.close_code, ws.close_reason) == (1011, "keepalive ping timeout")
 
@@ -361,7 +361,7 @@ async def test_r13_peer_that_floods_is_not_read_for_ever(role: str) -> None:
 
 @roles
 async def test_r14_peer_that_dribbles_and_answers_no_ping_lives(role: str) -> None:
-    async with beside_good(role, ping_interval=0.05, ping_timeout=0.1, close_timeout=0.05) as (ws, peer):
+    async with beside_good(role, ping_interval=0.05, ping_timeout=0.2, close_timeout=0.05) as (ws, peer):
         peer.send(peer.frame(BINARY, bytes(60_000))[:100])
         for _ in range(4):
             reading = asyncio.create_task(peer.next_frame())
@@ -389,29 +389,26 @@ async def test_r15_wrong_requests_are_refused_and_right_ones_are_not() -> None:
             pass
 
 
-@pytest.mark.parametrize(
-    ("right", "wrong"),
-    [
+async def test_r15_wrong_responses_are_refused() -> None:
+    wrong = [
         (b"Upgrade: websocket\r\n", b""),
         (b"Connection: Upgrade", b"Connection: keep-alive"),
         (b"Accept: ", b"Accept: a"),
         (b"101 Switching", b"101null Switching"),
         (b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: unasked\r\n\r\n"),
-    ],
-    ids=["upgrade", "connection", "accept", "status", "subprotocol"],
-)
-async def test_r15_wrong_responses_are_refused(right: bytes, wrong: bytes) -> None:
+    ]
+
     async def play(peer: Peer) -> None:
-        peer.send(response_to(await peer.head()).replace(right, wrong))
+        peer.send(response_to(await peer.head()).replace(*fault))
 
     async with listen(echo) as server, good_peer(server), raw_server(play) as raw:
-        with pytest.raises(HandshakeError):
-            async with connect(uri(raw)):
-                pass
+        for fault in wrong:
+            with pytest.raises(HandshakeError):
+                async with connect(uri(raw)):
+                    pytest.fail(f"{fault} is let through")
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password(status: int) -> None:
+async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password() -> None:
     heads: list[bytes] = []
 
     async def elsewhere(peer: Peer) -> None:
@@ -423,8 +420,9 @@ async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password(status: 
         peer.send(b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, place))
 
     async with listen(echo) as server, good_peer(server), raw_server(elsewhere) as other, raw_server(play) as raw:
-        with pytest.raises(BadStatus) as caught:
-            await connect(uri(raw).replace("//", "//user:secret@"))
-        assert caught.value.status == status
+        for status in (301, 302, 303, 307, 308):
+            with pytest.raises(BadStatus) as caught:
+                await connect(uri(raw).replace("//", "//user:secret@"))
+            assert caught.value.status == status
         await asyncio.sleep(0.01)
         assert heads == []
