@@ -41,8 +41,7 @@ demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for a
 
 # What the second run leaves out, beside the tests that have run on both backends in the first: it hardly sees which
 # one is in use, or compares the two.
-BEYOND_THE_CODEC := $(patsubst %,tests/asyncio/test_net_%.py,adopter broadcast closing isolation keepalive opening robustness rounds server tls_unix) \
-	$(patsubst %,tests/test_%.py,conformance deflate extensions headers layers uri) \
+BEYOND_THE_CODEC := $(patsubst %,tests/test_%.py,conformance deflate extensions headers layers uri) \
 	tests/asyncio/test_interop_deflate.py tests/browser tests/dropin tests/faults tests/fuzz
 
 # The `ws` package is one of the peers that the network tests talk to, where there is npm.
@@ -64,7 +63,7 @@ test: $(DEV) $(COMPILED) $(NODE) ## run the tests, compiled and pure (ARGS="..."
 		$(MAKE) --no-print-directory test-kernels ARGS=--quick || exit; \
 		echo "==> the tests on the compiled backend"; \
 		$(PY) -m pytest $(PARALLEL) --require-compiled $(ARGS) || exit; \
-		echo "==> the tests of the codec on the pure backend"; \
+		echo "==> the tests of the codec and the network on the pure backend"; \
 		WSCODEC_BACKEND=pure $(PY) -m pytest $(PARALLEL) -rfE -m "not slow and not both" $(BEYOND_THE_CODEC:%=--ignore-glob='%') $(ARGS); \
 	else \
 		echo "==> there is no C compiler: the tests run on the pure backend alone"; \

@@ -179,6 +179,9 @@ async def facing_raw(
     if role == "server":
 
         async def handle(ws: WebSocket) -> None:
+            if arrived.done():  # another peer, beside the raw one
+                await echo(ws)
+                return
             arrived.set_result(ws)
             await (handler or idle)(ws)
 
@@ -201,6 +204,33 @@ async def facing_raw(
             over.set()
             if task is not None:
                 await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def good_peer(server: Server) -> AsyncIterator[None]:
+    """Have a good client that is served before and after; and the next one is, too."""
+    message = "fine" * 50  # enough to be compressed
+    async with connect(uri(server)) as ws:
+        await ws.send(message)
+        assert await ws.recv() == message
+        yield
+        await ws.send(message)
+        assert await ws.recv() == message
+    async with connect(uri(server)) as ws:
+        await settled(ws)
+
+
+@contextlib.asynccontextmanager
+async def beside_good(
+    role: str, handler: Callable[[WebSocket], Awaitable[None]] | None = None, **options: Any
+) -> AsyncIterator[tuple[WebSocket, Peer]]:
+    """Do as `facing_raw`, beside a good peer: that of the same server, where we are one."""
+    async with (
+        listen(echo) as other,
+        facing_raw(role, handler, **options) as (ws, peer),
+        good_peer(ws._registry or other),
+    ):
+        yield ws, peer
 
 
 def stop_reading(ws: WebSocket, peer: Peer) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# What each class is, and the tests of it that stand elsewhere; the others stand here, and begin with its name.
+# What each class is, and the tests of it that stand elsewhere; the others stand in `test_net_robustness.py`, and begin
+# with its name. Each class takes a peer to meet it, and so has a test with a good one beside that.
 CLASSES: dict[str, tuple[str, dict[str, list[str]]]] = {
     "R1": (
         "memory for each connection that compresses",
@@ -172,6 +173,7 @@ CLASSES: dict[str, tuple[str, dict[str, list[str]]]] = {
             "asyncio/test_net_server.py": ["test_handler_that_raises_closes_with_1011_and_the_others_live_on"],
         },
     ),
-    # There are no redirects and no proxies, so there is nothing to follow wrongly.
+    # There are no redirects and no proxies, so there is nothing to follow wrongly. A proxy is refused as a setting,
+    # where a peer has no part.
     "R17": ("redirects and proxies", {"asyncio/test_net_opening.py": ["test_wrong_settings_are_refused_at_once"]}),
 }

@@ -118,6 +118,20 @@ async def test_order_of_callbacks_and_of_the_registry() -> None:
     assert calls == ["prepare", "open", "messages", "registry", "close"]
 
 
+async def test_registry_that_raises_keeps_nobody_from_being_told(caplog: pytest.LogCaptureFixture) -> None:
+    class Registry:
+        def discard(self, ws: Any) -> None:
+            raise LookupError
+
+    ended: list[ServerConnection] = []
+    async with hosting(Adopter(on_close=ended.append), registry=Registry()) as (port, adopted), raw(port) as peer:
+        await peer.close()
+        await adopted[0].wait_closed()
+        await asyncio.sleep(0)
+        assert ended == adopted
+    assert [type(record.exc_info[1]) for record in caplog.records if record.exc_info] == [LookupError]
+
+
 async def test_connections_of_an_adopter_share_settings_timer_and_outbox() -> None:
     adopter = Adopter(max_size=3, ping_interval=0.05, ping_timeout=None)
     async with hosting(adopter) as (port, adopted), raw(port) as one, raw(port) as other:

@@ -305,9 +305,13 @@ async def test_no_frame_follows_the_close_frame(role: str) -> None:
 
 
 async def test_leaving_the_context_closes_with_the_code_of_what_happened(role: str) -> None:
-    for error, code in ((None, 1000), (LookupError, 1011), (asyncio.CancelledError, 1001)):
+    class Odd(BaseException):
+        pass
+
+    codes = {None: 1000, LookupError: 1011, Odd: 1011, asyncio.CancelledError: 1001, GeneratorExit: 1001}
+    for error, code in codes.items():
         async with linked(role) as (near, far):
-            with contextlib.suppress(LookupError, asyncio.CancelledError):
+            with contextlib.suppress(LookupError, Odd, asyncio.CancelledError, GeneratorExit):
                 async with near:
                     if error:
                         raise error

@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable
 from typing import Any
 
 import pytest
-from net import ROLES, echo, idle, linked, listen, settled, uri
+from net import ROLES, echo, good_peer, idle, linked, listen, settled, uri
 
-from wscodec import BadStatus, ConnectionClosed
+from wscodec import BadStatus, ConnectionClosed, WebSocketError
 from wscodec.asyncio import Server, WebSocket, connect
 
+
+class Odd(BaseException):
+    """No Exception, and nothing that stops the program either."""
+
+
 # Not only what is an Exception: a callback that asks a cancelled future for its result raises CancelledError.
-ERRORS = [LookupError("here"), asyncio.CancelledError("here")]
-errors = pytest.mark.parametrize("error", ERRORS, ids=["error", "cancelled"])
+ERRORS = [LookupError("here"), asyncio.CancelledError("here"), Odd("here")]
+errors = pytest.mark.parametrize("error", ERRORS, ids=["error", "cancelled", "odd"])
 BAD = "/bad"
 
 
@@ -34,19 +38,6 @@ def has_traceback(record: logging.LogRecord, error: BaseException) -> bool:
     while traceback is not None and traceback.tb_next is not None:
         traceback = traceback.tb_next
     return value is error and traceback is not None and traceback.tb_frame.f_code.co_filename == __file__
-
-
-@contextlib.asynccontextmanager
-async def good_peer(server: Server) -> AsyncIterator[None]:
-    """Have a good client that is served before and after."""
-    async with connect(uri(server)) as ws:
-        for message in ("before", "after"):
-            await ws.send(message)
-            assert await ws.recv() == message
-            if message == "before":
-                yield
-    async with connect(uri(server)) as ws:  # and the next one is, too
-        await settled(ws)
 
 
 async def ended(ws: WebSocket) -> int | None:
@@ -67,6 +58,17 @@ async def test_handler(error: BaseException, caplog: pytest.LogCaptureFixture) -
     async with listen(handler) as server, good_peer(server), connect(uri(server, BAD)) as bad:
         assert await ended(bad) == 1011
     assert has_traceback(logged(caplog), error)
+
+
+async def test_handler_that_takes_no_connection(caplog: pytest.LogCaptureFixture) -> None:
+    async def handler(ws: WebSocket, path: str) -> None:
+        raise AssertionError
+
+    async with listen(handler) as server, connect(uri(server)) as bad:
+        assert await ended(bad) == 1011
+        await asyncio.sleep(0.01)
+        assert not server.connections
+    assert "path" in str(logged(caplog).exc_info[1])
 
 
 @errors
@@ -114,18 +116,26 @@ async def test_callback_of_a_client(which: str, error: BaseException, caplog: py
     ("which", "error"),
     [
         *itertools.product(["process_request", "select_subprotocol"], ERRORS),
-        ("process_request later", ERRORS[0]),
+        *itertools.product(["process_request later", "process_request answer"], [ERRORS[0], ERRORS[2]]),
+        ("process_request later", GeneratorExit("here")),
     ],
 )
 async def test_callback_of_the_handshake(which: str, error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     async def later() -> None:
         raise error
 
-    def callback(ws: Any, _: Any) -> Awaitable[None] | None:
+    class Answer:
+        @property
+        def status(self) -> int:
+            raise error
+
+    def callback(ws: Any, _: Any) -> Any:
         if ws.request.path != BAD:
             return None
         if which.endswith("later"):
             return later()
+        if which.endswith("answer"):
+            return Answer()
         raise error
 
     async with listen(echo, **{which.split()[0]: callback}) as server, good_peer(server):
@@ -143,6 +153,35 @@ async def test_what_stops_the_program_is_not_kept(role: str) -> None:
             ws._on_callback_error(error)
         assert caught.value is error
         assert ws.close_code is None
+
+
+@pytest.mark.parametrize("which", ["on_open", "on_messages", "process_request", "handler"])
+def test_what_stops_the_program_leaves_no_connection_behind(which: str, loop_factory: Any) -> None:
+    def stop(*_: Any) -> None:
+        raise SystemExit(3)
+
+    async def handler(*_: Any) -> None:
+        stop()
+
+    async def main() -> None:
+        others = {} if which in ("on_messages", "handler") else {"handler": echo}
+        async with listen(**{which: handler if which == "handler" else stop}, **others) as server:
+            servers.append(server)
+            with contextlib.suppress(WebSocketError):
+                async with connect(uri(server)) as ws:
+                    await ws.send("x")
+                    await ws.recv()
+
+    servers: list[Server] = []
+    code = None
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(asyncio.wait_for(main(), 5))
+    except SystemExit as error:
+        code = error.code
+    assert not servers[0].connections
+    # uvloop takes what a protocol raises for the end of that transport, whatever it is.
+    assert code == 3 or loop_factory is not asyncio.new_event_loop
 
 
 async def test_failures_of_many_are_logged_one_by_one(caplog: pytest.LogCaptureFixture) -> None:

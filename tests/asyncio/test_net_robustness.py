@@ -5,22 +5,35 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import os
-import re
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from helpers import BINARY, CLOSE, CONT, PING, PONG, TEXT, close_payload, frame
-from net import REQUEST, ROLES, Peer, echo, facing_raw, listen, raw_client, raw_server, response_to, stop_reading, uri
+from net import (
+    REQUEST,
+    ROLES,
+    Peer,
+    beside_good,
+    echo,
+    good_peer,
+    listen,
+    raw_client,
+    raw_server,
+    response_to,
+    stop_reading,
+    uri,
+)
 from robustness import CLASSES
 
 from wscodec import BadStatus, ConnectionClosed, ConnectionClosedError, HandshakeError, State
@@ -30,27 +43,29 @@ roles = pytest.mark.parametrize("role", ROLES)
 TESTS = Path(__file__).parents[1]
 
 
-def names_in(path: Path) -> set[str]:
-    """Return the names of the tests in a file."""
-    return set(re.findall(r"^(?:async )?def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+@functools.cache
+def read_tests(path: Path) -> dict[str, ast.AST]:
+    """Return the tests of a file by name."""
+    nodes = ast.parse(path.read_text(encoding="utf-8")).body
+    functions = [node for node in nodes if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
+    return {function.name: function for function in functions if function.name.startswith("test_")}
 
 
-def test_every_class_is_tested_where_the_table_says() -> None:
+def has_good_peer(test: ast.AST) -> bool:
+    """Tell whether a test speaks of one: `good_peer`, `beside_good`, or a `good` of its own."""
+    return any(isinstance(node, ast.Name) and "good" in node.id for node in ast.walk(test))
+
+
+def test_every_class_is_tested_where_the_table_says_and_beside_a_good_peer() -> None:
     assert list(CLASSES) == [f"R{number}" for number in range(1, 18)]
-    here = names_in(Path(__file__))
+    here = read_tests(Path(__file__))
     for name, (_, elsewhere) in CLASSES.items():
-        assert elsewhere or any(test.startswith(f"test_{name.lower()}_") for test in here), name
-        for path, tests in elsewhere.items():
-            assert set(tests) <= names_in(TESTS / path), (name, path)
-
-
-@contextlib.asynccontextmanager
-async def good_peer(server: Server) -> AsyncIterator[WebSocket]:
-    """Yield a good client; in the end it is still served."""
-    async with connect(uri(server)) as ws:
-        yield ws
-        await ws.send("fine")
-        assert await ws.recv() == "fine"
+        tests = [test for title, test in here.items() if title.startswith(f"test_{name.lower()}_")]
+        for path, titles in elsewhere.items():
+            there = read_tests(TESTS / path)
+            assert set(titles) <= set(there), (name, path)
+            tests += [there[title] for title in titles]
+        assert any(has_good_peer(test) for test in tests), name
 
 
 def reset(peer: Peer) -> None:
@@ -82,9 +97,26 @@ def conversation(role: str) -> bytes:
     )
 
 
+async def test_r1_compressing_peers_that_vanish_leave_no_compressor() -> None:
+    async with listen(echo) as server, good_peer(server):
+        good = server.connections
+        peers = [await connect(uri(server)) for _ in range(5)]
+        for bad in peers:
+            await bad.send("long enough " * 20)
+            await bad.recv()
+        left = [ws._connection for ws in server.connections - good]
+        assert len(left) == 5
+        assert all(connection._encoder._deflater._compressor for connection in left)
+        for bad in peers:
+            bad.transport.abort()
+        await alone(server)
+        for connection in left:
+            assert connection._encoder._deflater._compressor is connection._decoder._inflater._stream is None
+
+
 @roles
 async def test_r2_recv_that_times_out_again_and_again_loses_nothing_of_a_slow_message(role: str) -> None:
-    async with listen(echo) as server, good_peer(server), facing_raw(role) as (ws, peer):
+    async with beside_good(role) as (ws, peer):
 
         async def dribble() -> None:
             for byte in conversation(role):
@@ -102,6 +134,42 @@ async def test_r2_recv_that_times_out_again_and_again_loses_nothing_of_a_slow_me
             await receive()
         await dribbling
         assert got == ["größer", b"first " + b"second" * 30]
+
+
+@roles
+async def test_r3_send_to_a_peer_that_does_not_read_is_cancelled_and_leaves_the_stream_whole(role: str) -> None:
+    messages = [bytes([65 + i]) * 70_000 for i in range(8)]
+    async with beside_good(role, compression=None) as (ws, peer):
+        ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        peer.writer.transport.pause_reading()
+        for message in messages:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ws.send(message), 0.001)
+        assert ws._write_paused
+        peer.writer.transport.resume_reading()
+        assert [await peer.next_frame() for _ in messages] == [(BINARY, message) for message in messages]
+
+
+@roles
+async def test_r4_senders_at_the_same_time_to_a_peer_that_pings_and_does_not_read(role: str) -> None:
+    async with beside_good(role, compression=None) as (ws, peer):
+        stop_reading(ws, peer)
+        numbers = [b"%02d" % i for i in range(30)]
+        messages = [[number, bytes(3000)] if i % 2 else number + bytes(3000) for i, number in enumerate(numbers)]
+        got = [b""]
+        async with asyncio.TaskGroup() as group:
+            for message in messages:
+                group.create_task(ws.send(message))
+            peer.send(*(peer.frame(PING, number) for number in numbers))
+            await asyncio.sleep(0.01)
+            peer.writer.transport.resume_reading()
+            while len(got) <= len(messages):
+                opcode, payload = await peer.next_frame()
+                if opcode != PONG:
+                    got[-1] += payload
+                    if not opcode & 0x100:
+                        got.append(b"")
+        assert sorted(got[:-1]) == [number + bytes(3000) for number in numbers]
 
 
 async def test_r5_shutdown_among_bad_peers_closes_all_at_once() -> None:
@@ -124,6 +192,28 @@ async def test_r5_shutdown_among_bad_peers_closes_all_at_once() -> None:
         await server.wait_closed()
         await good.wait_closed()
         assert good.close_code == 1001
+
+
+@roles
+async def test_r6_frames_behind_the_end_are_dropped(role: str) -> None:
+    async with beside_good(role, close_timeout=0.2) as (ws, peer):
+        late = (peer.frame(PING, b"late"), peer.frame(TEXT, b"late"), b"\xff")
+        peer.send(peer.frame(CLOSE, close_payload(4000)), *late)
+        await asyncio.sleep(0.01)
+        peer.send(*late)
+        if role == "client":
+            peer.writer.write_eof()
+        assert await peer.frames() == [(CLOSE, close_payload(4000))]
+        for call in (ws.recv, ws.ping, ws.pong):
+            with pytest.raises(ConnectionClosedError, match="4000"):
+                await call()
+
+
+@roles
+async def test_r7_silent_peer_is_given_up_and_not_the_others(role: str) -> None:
+    async with beside_good(role, ping_interval=0.02, ping_timeout=0.2, close_timeout=None) as (ws, _):
+        await ws.wait_closed()
+        assert (ws.close_code, ws.close_reason) == (1011, "keepalive ping timeout")
 
 
 async def test_r9_client_that_resets_at_any_point_of_a_conversation() -> None:
@@ -189,11 +279,7 @@ async def test_r10_byte_by_byte(role: str) -> None:
 @roles
 async def test_r11_reset_while_we_send_is_told_to_everybody_and_once(role: str) -> None:
     ended: list[WebSocket] = []
-    async with (
-        listen(echo) as server,
-        good_peer(server),
-        facing_raw(role, on_close=ended.append, compression=None) as (ws, peer),
-    ):
+    async with beside_good(role, on_close=ended.append, compression=None) as (ws, peer):
         stop_reading(ws, peer)
         senders = [asyncio.create_task(ws.send(bytes(1_000_000))) for _ in range(5)]
         closing = asyncio.create_task(ws.wait_closed())
@@ -263,8 +349,66 @@ class Lent:
         return getattr(self._loop, name)
 
 
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password(status: int) -> None:
+@roles
+async def test_r13_peer_that_floods_is_not_read_for_ever(role: str) -> None:
+    async with beside_good(role, compression=None, close_timeout=0.05) as (ws, peer):
+        while not ws._reading_paused:
+            peer.send(peer.frame(BINARY, bytes(50_000)))
+            await asyncio.sleep(0)
+            assert ws._unread < 50
+        peer.writer.transport.abort()
+
+
+@roles
+async def test_r14_peer_that_dribbles_and_answers_no_ping_lives(role: str) -> None:
+    async with beside_good(role, ping_interval=0.05, ping_timeout=0.2, close_timeout=0.05) as (ws, peer):
+        peer.send(peer.frame(BINARY, bytes(60_000))[:100])
+        for _ in range(4):
+            reading = asyncio.create_task(peer.next_frame())
+            while not reading.done():
+                peer.send(b"\0")
+                await asyncio.sleep(0.002)
+            assert reading.result()[0] == PING
+        assert ws.state is State.OPEN
+        peer.writer.transport.abort()
+
+
+async def test_r15_wrong_requests_are_refused_and_right_ones_are_not() -> None:
+    wrong = [
+        (REQUEST.replace(b": 13", b": 12"), b"426"),
+        (REQUEST.replace(b"Upgrade: websocket", b"Upgrade: h2c"), b"426"),
+        (REQUEST.replace(b"\r\nUpgrade", b"\r\nHost: b\r\nUpgrade"), b"400"),
+        (REQUEST.replace(b"Sec-WebSocket-Key", b"X-Key"), b"400"),
+    ]
+    async with listen(echo) as server, good_peer(server):
+        for request, status in wrong:
+            async with raw_client(server, None) as peer:
+                peer.send(request)
+                assert (await peer.head()).split()[1] == status
+        async with raw_client(server, REQUEST.replace(b"Upgrade: websocket", b"Upgrade: h2c\r\nUpgrade: WebSocket")):
+            pass
+
+
+async def test_r15_wrong_responses_are_refused() -> None:
+    wrong = [
+        (b"Upgrade: websocket\r\n", b""),
+        (b"Connection: Upgrade", b"Connection: keep-alive"),
+        (b"Accept: ", b"Accept: a"),
+        (b"101 Switching", b"101null Switching"),
+        (b"\r\n\r\n", b"\r\nSec-WebSocket-Protocol: unasked\r\n\r\n"),
+    ]
+
+    async def play(peer: Peer) -> None:
+        peer.send(response_to(await peer.head()).replace(*fault))
+
+    async with listen(echo) as server, good_peer(server), raw_server(play) as raw:
+        for fault in wrong:
+            with pytest.raises(HandshakeError):
+                async with connect(uri(raw)):
+                    pytest.fail(f"{fault} is let through")
+
+
+async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password() -> None:
     heads: list[bytes] = []
 
     async def elsewhere(peer: Peer) -> None:
@@ -275,9 +419,10 @@ async def test_r17_redirect_is_an_error_and_nobody_is_told_the_password(status: 
         place = uri(other, scheme="http").encode()
         peer.send(b"HTTP/1.1 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, place))
 
-    async with raw_server(elsewhere) as other, raw_server(play) as raw:
-        with pytest.raises(BadStatus) as caught:
-            await connect(uri(raw).replace("//", "//user:secret@"))
-        assert caught.value.status == status
+    async with listen(echo) as server, good_peer(server), raw_server(elsewhere) as other, raw_server(play) as raw:
+        for status in (301, 302, 303, 307, 308):
+            with pytest.raises(BadStatus) as caught:
+                await connect(uri(raw).replace("//", "//user:secret@"))
+            assert caught.value.status == status
         await asyncio.sleep(0.01)
         assert heads == []

@@ -6,6 +6,7 @@ Floor 4.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ..deflate import PerMessageDeflate
 from ..errors import HandshakeError
 from ..handshake import Request, Response, ServerHandshake
 from ..headers import OriginsLike
-from ._options import FAILURES, end_output, set_nodelay
+from ._options import STOPS, end_output, set_nodelay
 from .connection import ServerConnection
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Accepting(asyncio.Protocol):
         self._handshake = admission.handshake()
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._task: asyncio.Task[Response | None] | None = None
         self._ws: ServerConnection | None = None
         self._early = b""
         self._whole = False
@@ -176,36 +177,36 @@ class Accepting(asyncio.Protocol):
         ws._request = request
         try:
             result = process(ws, request)
-        except FAILURES:
-            self._fail("process_request failed")
+        except BaseException as error:
+            self._fail("process_request failed", error)
             return
         if inspect.isawaitable(result):
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.pause_reading()
-            self._task = self._loop.create_task(self._process_later(result, refusal))
+            self._task = self._loop.create_task(_result_of(result))
+            self._task.add_done_callback(functools.partial(self._on_processed, refusal))
         else:
             self._conclude(result, refusal)
 
-    async def _process_later(self, result: Awaitable[Response | None], refusal: bytes) -> None:
-        try:
-            response = await result
-        except Exception:
-            self._fail("process_request failed")
+    def _on_processed(self, refusal: bytes, task: asyncio.Task[Response | None]) -> None:
+        """Go on with what the application has awaited; where that was cancelled, there is nobody to answer."""
+        self._task = None
+        if task.cancelled() or isinstance(error := task.exception(), STOPS):
             return
-        finally:
-            self._task = None
-        if self._transport is not None and not self._answered:
+        if error is not None:
+            self._fail("process_request failed", error)
+        elif self._transport is not None and not self._answered:
             if not self._transport.is_closing():
                 self._transport.resume_reading()
-            self._conclude(response, refusal)
+            self._conclude(task.result(), refusal)
 
     def _conclude(self, response: Response | None, refusal: bytes) -> None:
         """Answer: with the application's response, with the refusal, or with 101."""
         if response is not None:
             try:
                 answer = self._handshake.reject(response.status, response.headers, response.body)
-            except Exception:
-                self._fail("process_request returned a response that can't be sent")
+            except BaseException as error:
+                self._fail("process_request returned a response that can't be sent", error)
                 return
             self._answer(answer)
         elif refusal:
@@ -222,16 +223,22 @@ class Accepting(asyncio.Protocol):
             if select is not None:
                 chosen = select(ws, handshake.offered_subprotocols)
             answer = handshake.accept(subprotocol=chosen)
-        except FAILURES:
-            self._fail("the subprotocol could not be agreed on")
+        except BaseException as error:
+            self._fail("the subprotocol could not be agreed on", error)
             return
         ws.subprotocol = handshake.subprotocol
         trailing, eof = handshake.trailing + self._early, self._eof
         transport.write(answer)
         self._ws = None
-        self._server.open(ws)
-        ws._start(trailing, self._write_paused)
-        self._leave()
+        try:
+            self._server.open(ws)
+            ws._start(trailing, self._write_paused)
+        except BaseException:  # the program is to stop, and nobody else would end what has only half begun
+            ws._abort()
+            ws.connection_lost(None)
+            raise
+        finally:
+            self._leave()
         if eof and not ws.eof_received():
             transport.close()
 
@@ -243,9 +250,11 @@ class Accepting(asyncio.Protocol):
             self._ws._head = self._handshake.head
         return self._ws
 
-    def _fail(self, what: str) -> None:
-        """Answer 500 and log the exception that is being handled."""
-        self._server.options.logger.exception(what)
+    def _fail(self, what: str, error: BaseException) -> None:
+        """Answer 500, for the application has raised, and log it."""
+        if isinstance(error, STOPS):
+            raise error
+        self._server.options.logger.error(what, exc_info=error)
         if self._transport is not None:
             self.refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
 
@@ -254,7 +263,7 @@ class Accepting(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         self._answered = True
-        if self._task is not None and self._task is not asyncio.current_task():
+        if self._task is not None:
             self._task.cancel()
         if transport.is_closing():
             return
@@ -268,3 +277,8 @@ class Accepting(asyncio.Protocol):
         else:
             transport.resume_reading()
             end_output(transport)
+
+
+async def _result_of(awaitable: Awaitable[Response | None]) -> Response | None:
+    """Be the coroutine that a task needs."""
+    return await awaitable

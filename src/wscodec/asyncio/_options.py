@@ -23,7 +23,7 @@ from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role
 from ._rounds import Rounds
 
 __all__ = [
-    "FAILURES",
+    "STOPS",
     "CompressionLike",
     "LoggerLike",
     "Opening",
@@ -37,8 +37,12 @@ CompressionLike: TypeAlias = "PerMessageDeflate | str | None"
 LoggerLike: TypeAlias = "logging.Logger | logging.LoggerAdapter[Any]"
 T = TypeVar("T")
 
-# What a callback raises that is a failure of its own: one that asks a cancelled future for its result is not cancelled.
-FAILURES = (Exception, asyncio.CancelledError)
+# What is raised to stop the program. All else that a callback raises is a failure of its own, CancelledError included:
+# one that asks a cancelled future for its result is not cancelled.
+STOPS = (SystemExit, KeyboardInterrupt)
+
+# What a block leaves with that is ended from outside.
+_LEAVING = (asyncio.CancelledError, GeneratorExit, *STOPS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,4 +185,4 @@ def closing_code(error: BaseException | None) -> CloseCode:
     """Return the close code for a block that ended with `error`, if any (RFC 6455 §7.4.1)."""
     if error is None:
         return CloseCode.NORMAL_CLOSURE
-    return CloseCode.INTERNAL_ERROR if isinstance(error, Exception) else CloseCode.GOING_AWAY
+    return CloseCode.GOING_AWAY if isinstance(error, _LEAVING) else CloseCode.INTERNAL_ERROR

@@ -20,7 +20,7 @@ from ..handshake import Headers, Request, Response
 from ..headers import HeadersLike
 from ..spec import CloseCode, Role, State
 from ..stats import Stats
-from ._options import FAILURES, LoggerLike, Options, closing_code
+from ._options import STOPS, LoggerLike, Options, closing_code
 from .messages import MessageChannel
 from .transport import Waiter
 
@@ -207,7 +207,7 @@ class WebSocket(MessageChannel):
 
     def _on_callback_error(self, error: BaseException) -> None:
         """Fail the connection, for the application has raised; not where it has only met the end."""
-        if not isinstance(error, FAILURES):
+        if isinstance(error, STOPS):
             raise error
         if isinstance(error, ConnectionClosed) and self._connection.state is not State.OPEN:
             return
@@ -241,7 +241,7 @@ class WebSocket(MessageChannel):
     def _on_lost(self) -> None:
         self._abandon()
         if self._registry is not None:
-            self._registry.discard(self)
+            self._call(self._registry.discard)
             self._registry = None
         if self._options.on_close is not None:
             self._call(self._options.on_close)

@@ -128,10 +128,15 @@ class Server:
         """Know of a connection, and run its handler."""
         self._connections.add(ws)
         ws._registry = self
-        if self._handler is not None:
+        if self._handler is None:
+            return
+        try:
             task = self._loop.create_task(self._handler(ws), name=_TASK_NAME)
-            self._tasks[task] = ws
-            task.add_done_callback(self._handled)
+        except BaseException as error:  # one that can't be called with a connection alone
+            ws._on_callback_error(error)
+            return
+        self._tasks[task] = ws
+        task.add_done_callback(self._handled)
 
     def discard(self, what: Any) -> None:
         """Forget a handshake or a connection that has ended."""
