@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import zlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -86,6 +87,12 @@ def deflate(*, fresh: bool = False, bits: int = 15) -> AgreedDeflate:
         client_max_window_bits=bits,
     )
     return AgreedDeflate(PerMessageDeflate(), parameters)
+
+
+def stored(data: bytes) -> bytes:
+    """Return what inflates to `data`, and is about as long (RFC 7692 section 7.2.1)."""
+    compressor = zlib.compressobj(0, zlib.DEFLATED, -15)
+    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 def chunks(data: bytes, step: int) -> Iterable[bytes]:

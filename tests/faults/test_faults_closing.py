@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import array
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacks import Attack, Part, against, check, deflate, receive, tries
+from attacks import Attack, Part, against, check, chunks, deflate, receive, tries
 from costs import assert_linear, kept
 from helpers import BINARY, CLOSE, CONT, PING, PONG, ROLES, TEXT, close_payload, frame, to
 from reference.frames import frames_of
@@ -133,15 +134,25 @@ def _stack() -> list[Any]:
     return frames
 
 
-@tries("capnproto PR 2625", "Tyrus #954")
+@tries("capnproto PR 2625", "Tyrus #954", "CVE-2021-3690")
 @roles
-def test_work_per_control_frame_does_not_grow(role: Role) -> None:
-    def make(count: int) -> Any:
-        wire = frame(PING, b"x", key=to(role)) * count
+@pytest.mark.parametrize(
+    ("opcode", "heard"), [(PING, False), (PING, True), (PONG, False)], ids=["pings-unread", "pings", "pongs"]
+)
+def test_work_per_control_frame_does_not_grow(role: Role, opcode: int, heard: bool) -> None:
+    def make(count: int) -> Callable[[], object]:
+        wire = frame(opcode, b"x", key=to(role)) * count
         connection = Connection(role)
-        return lambda: receive(connection, wire, 3000)
 
-    assert_linear(make, 200)
+        def read() -> None:
+            for chunk in chunks(wire, 1000):
+                connection.receive(chunk)
+                if heard:
+                    connection.data_to_send()
+
+        return read
+
+    assert_linear(make, 1000)
 
 
 @tries("CVE-2025-5399")

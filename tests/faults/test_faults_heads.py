@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacks import play, receive, tries
+from attacks import chunks, play, receive, tries
 from costs import assert_linear, kept, peak
 from heads import assert_refused, assert_response_refused, refusal, request, response
 from helpers import KEY, ROLES, TEXT, frame
@@ -20,9 +21,11 @@ from wscodec import (
     BadRequest,
     ClientHandshake,
     Connection,
+    HandshakeError,
     PerMessageDeflate,
     Role,
     ServerHandshake,
+    extensions,
 )
 from wscodec.asyncio import Request, Response, ServerConnection, WebSocket, connect
 from wscodec.handshake import agreed_extensions, offered_subprotocols
@@ -70,24 +73,68 @@ def test_a_long_value_takes_time_as_its_bytes(role: Role, start: bytes, middle: 
     assert_linear(make, 4000)
 
 
+MANY = [
+    pytest.param(b"X: y", b"\r\nX-%d: y", marks=tries("CVE-2023-43669"), id="names"),
+    pytest.param(b"X: y", b"\r\nX: %d", marks=tries("CVE-2023-43669"), id="lines-of-one-name"),
+    pytest.param(
+        b"Sec-WebSocket-Protocol: b", b", a%d", marks=tries("CVE-2021-32640", "CVE-2018-17281"), id="subprotocols"
+    ),
+    pytest.param(b"Sec-WebSocket-Extensions: a", b", a; b=%d", marks=tries("CVE-2020-7662"), id="extensions"),
+    pytest.param(b"Sec-WebSocket-Extensions: a", b"; b%d", marks=tries("CVE-2020-7662"), id="parameters"),
+    pytest.param(
+        b"X: y", b"\r\nSec-WebSocket-Extensions: permessage-deflate; x=%d", marks=tries("CVE-2020-7662"), id="offers"
+    ),
+]
+
+
+def answering(ours: ServerHandshake | ClientHandshake, head: bytes, step: int) -> Callable[[], object]:
+    """Return what reads a head, which may be refused, and accepts it if it is a request."""
+
+    def call() -> None:
+        with contextlib.suppress(HandshakeError):
+            for chunk in chunks(head, step):
+                ours.receive(chunk)
+            if isinstance(ours, ServerHandshake):
+                ours.accept()
+
+    return call
+
+
+@pytest.mark.parametrize(("start", "each"), MANY)
+@pytest.mark.parametrize("step", [20, 1 << 20], ids=["tiny-reads", "one-read"])
+@roles
+def test_many_elements_take_time_as_their_number(
+    role: Role, step: int, start: bytes, each: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extensions, "_MAX_ELEMENTS", 1 << 20)
+
+    def make(count: int) -> Callable[[], object]:
+        ours, _ = handshake_of(role, **LARGE)
+        line = start + b"".join(each % i for i in range(count))
+        head = request(line) if isinstance(ours, ServerHandshake) else response(ours, line)
+        return answering(ours, head, step)
+
+    assert_linear(make, 400)
+
+
 @tries("CVE-2021-32640", "CVE-2020-7662")
 def test_a_long_value_takes_time_as_its_bytes_where_heads_are_parsed_elsewhere() -> None:
-    def protocols(count: int) -> Callable[[], object]:
+    def spaces(count: int) -> Callable[[], object]:
         def call() -> None:
             with pytest.raises(BadRequest):
                 offered_subprotocols([("Sec-WebSocket-Protocol", "b" + " " * count + "x")])
 
         return call
 
-    def extensions(count: int) -> Callable[[], object]:
+    def quoted(count: int) -> Callable[[], object]:
         def call() -> None:
             with pytest.raises(BadExtensions):
                 agreed_extensions([("Sec-WebSocket-Extensions", 'a; b="' + "\\c" * count)])
 
         return call
 
-    assert_linear(protocols, 20_000)
-    assert_linear(extensions, 20_000)
+    assert_linear(spaces, 20_000)
+    assert_linear(quoted, 20_000)
 
 
 @tries("CVE-2024-37890")
