@@ -90,7 +90,8 @@ def check_connections(compression, cut):
         for message in LARGE:
             near.send(message)
             near.send("short")
-        check(receive(far, b"".join(near.chunks_to_send()), 1000 * cut) == [each for one in LARGE for each in (one, "short")])
+        expected = [each for message in LARGE for each in (message, "short")]
+        check(receive(far, b"".join(near.chunks_to_send()), 1000 * cut) == expected)
         for part in TEXTS:
             near.send_fragment(part, fin=False)
         near.send_fragment("", fin=True)

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from attacks import RSV1, Attack, Part, against, check, chunks, deflate, receive, stored, tries
+from attacks import RSV1, Attack, Part, against, check, chunks, deflate, quick_frame, receive, stored, tries
 from costs import assert_linear, peak
-from helpers import BINARY, CONT, ROLES, TEXT, frame, header, to
+from helpers import BINARY, CONT, ROLES, TEXT, frame, to
 
 from wscodec import Connection, Fragment, Role
 
@@ -115,9 +115,9 @@ sizes = pytest.mark.parametrize(("count", "size"), [(1000, 1), (100, 2000)], ids
 
 def _fragments(opcode: int, pieces: Iterable[bytes], rsv: int) -> bytes:
     first, *rest = pieces
-    frames = [(rsv << 4 | opcode, first), *((CONT, piece) for piece in rest), (0x80 | CONT, b"")]
-    # Masked by zeros, for it takes long to mask here.
-    return b"".join(header(byte, len(piece), key=bytes(4)) + piece for byte, piece in frames)
+    wire = [quick_frame(Role.SERVER, opcode, first, fin=False, rsv=rsv)]
+    wire += [quick_frame(Role.SERVER, CONT, piece, fin=False) for piece in rest]
+    return b"".join([*wire, quick_frame(Role.SERVER, CONT, b"")])
 
 
 @tries("CVE-2026-65623")
