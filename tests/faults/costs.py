@@ -98,3 +98,27 @@ def in_child(code: str, backend: str, **names: Any) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+_RESIDENT = """
+import wscodec
+
+def kib(name):
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name))
+
+def resident(function, *arguments):
+    with open("/proc/self/clear_refs", "w") as refs:
+        refs.write("5")  # the peak begins anew
+    before = kib("VmRSS")
+    function(*arguments)
+    return kib("VmHWM") - before
+"""
+
+
+def resident(code: str, backend: str, **names: Any) -> list[int]:
+    """Return how many KiB a process of its own takes from the system, at the peak, for what `code` does.
+
+    That is what `code` prints: it has a function `resident`, for Linux alone, that calls another and returns that
+    number. What C libraries allocate by themselves is in it.
+    """
+    return [int(line) for line in in_child(_RESIDENT + code, backend, **names).split()]
