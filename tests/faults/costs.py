@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _GROWTH = 8
@@ -85,12 +85,17 @@ def assert_linear(make: Callable[[int], Callable[[], object]], size: int) -> Non
     raise AssertionError(f"{short:.4f} s become {long:.4f} s")
 
 
-def in_child(code: str, backend: str, **names: Any) -> str:
+def in_child(code: str, backend: str, *, environment: Mapping[str, str] | None = None, **names: Any) -> str:
     """Run `code` in a process of its own, with `names` defined, and return what it prints."""
     lines = [f"{name} = {value!r}" for name, value in names.items()]
     done = subprocess.run(
         [sys.executable, "-c", "\n".join([*lines, code])],
-        env={**os.environ, "WSCODEC_BACKEND": backend, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env={
+            **os.environ,
+            "WSCODEC_BACKEND": backend,
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            **(environment or {}),
+        },
         capture_output=True,
         text=True,
         timeout=60,
@@ -114,6 +119,9 @@ def resident(function, *arguments):
     return kib("VmHWM") - before
 """
 
+# A sanitizer would keep what is freed for a while.
+_FREEING = {"ASAN_OPTIONS": "detect_leaks=0:quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}
+
 
 def resident(code: str, backend: str, **names: Any) -> list[int]:
     """Return how many KiB a process of its own takes from the system, at the peak, for what `code` does.
@@ -121,4 +129,4 @@ def resident(code: str, backend: str, **names: Any) -> list[int]:
     That is what `code` prints: it has a function `resident`, for Linux alone, that calls another and returns that
     number. What C libraries allocate by themselves is in it.
     """
-    return [int(line) for line in in_child(_RESIDENT + code, backend, **names).split()]
+    return [int(line) for line in in_child(_RESIDENT + code, backend, environment=_FREEING, **names).split()]
