@@ -18,18 +18,26 @@ import wscodec
 
 TESTS = Path(__file__).parent
 
-# `work` uses every compiled function; what it expects is made without them.
+# `work` and `network` use every compiled class and function; what they expect is made without them.
 WORK = """
 import wscodec
 from helpers import BINARY, KEY, PING, TEXT, frame
 from reference.masking import mask
-from wscodec import Decoder, Encoder, Header, Ping, Role, Utf8Validator
+from wscodec import (
+    AgreedDeflate, Close, Connection, Decoder, DeflateParameters, Encoder, Header, PerMessageDeflate, Ping, Pong, Role,
+    Utf8Validator,
+)
 
 TEXTS = [letters * times for letters in ("a", "ä", "€", "😀", "aä€😀") for times in (1, 5, 40, 300)]
 DATA = bytes(range(256)) * 5
 MASKED = mask(DATA, KEY)
 BROKEN = "€".encode() * 40 + bytes([0xFF])
 EVENTS = [*TEXTS, DATA, Ping(b"?")]
+LARGE = [letters * 70_000 for letters in ("a", "€", b"b")]
+AGREED = AgreedDeflate(PerMessageDeflate(), DeflateParameters())
+NO_TAKEOVER = AgreedDeflate(
+    PerMessageDeflate(), DeflateParameters(server_no_context_takeover=True, client_no_context_takeover=True)
+)
 
 def frames(key):
     texts = b"".join(frame(TEXT, text.encode(), key=key) for text in TEXTS)
@@ -69,6 +77,31 @@ def check_frames(cut):
     header = wscodec.build_header(2, 300, masking_key=KEY)
     check(wscodec.parse_header(header) == Header(True, False, False, False, 2, KEY, 300, 8))
 
+def receive(peer, data, cut):
+    return peer.receive(data[:cut]) + peer.receive(data[cut:])
+
+def check_connections(compression, cut):
+    ends = [Connection(role, compression=compression) for role in Role]
+    for near, far in (ends, ends[::-1]):
+        near.send_many(EVENTS[:-1])
+        near.ping(b"?")
+        check(receive(far, near.data_to_send(), cut) == EVENTS)
+        check(near.receive(far.data_to_send()) == [Pong(b"?")])
+        for message in LARGE:
+            near.send(message)
+            near.send("short")
+        expected = [each for message in LARGE for each in (message, "short")]
+        check(receive(far, b"".join(near.chunks_to_send()), 1000 * cut) == expected)
+        for part in TEXTS:
+            near.send_fragment(part, fin=False)
+        near.send_fragment("", fin=True)
+        check(receive(far, near.data_to_send(), cut) == ["".join(TEXTS)])
+    near, far = ends
+    near.close(4000, "over")
+    check(far.receive(near.data_to_send()) == [Close(4000, "over")])
+    check(near.receive(far.data_to_send()) == [Close(4000, "over")])
+    check(near.finished and far.finished)
+
 def work(rounds):
     for turn in range(rounds):
         check_bytes()
@@ -76,6 +109,43 @@ def work(rounds):
             check_text(text, turn)
         check(not wscodec.is_valid_utf8(BROKEN) and raises(UnicodeDecodeError, wscodec.decode_utf8, BROKEN))
         check_frames(turn * 997 % len(WIRE))
+        for compression in (None, AGREED, NO_TAKEOVER):
+            check_connections(compression, turn * 31)
+"""
+
+# Each call has an event loop of its own, with a server and a client. What is awaited is there already, or has to come.
+NETWORK = """
+import asyncio
+from wscodec.asyncio import connect, serve
+
+async def echo(ws):
+    async for message in ws:
+        await ws.send(message)
+
+def echo_at_once(ws, messages):
+    for message in messages:
+        ws.send_nowait(message)
+
+async def check_echo(compression, **options):
+    async with serve(host="127.0.0.1", port=0, compression=compression, **options) as server:
+        host, port = server.sockets[0].getsockname()
+        async with connect(f"ws://{host}:{port}/", compression=compression) as ws:
+            for message in (*EVENTS[:-1], *LARGE):
+                await ws.send(message)
+                check(await ws.recv() == message)
+            await asyncio.gather(*(ws.send(text) for text in TEXTS))
+            check([await ws.recv() for _ in TEXTS] == TEXTS)
+            await (await ws.ping())
+            await ws.close(4000, "over")
+        check((ws.close_code, ws.close_reason) == (4000, "over"))
+
+async def check_network():
+    await check_echo("deflate", handler=echo)
+    await check_echo(None, on_messages=echo_at_once)
+
+def network(rounds):
+    for _ in range(rounds):
+        asyncio.run(check_network())
 """
 
 
@@ -166,6 +236,10 @@ def test_threads_at_once_while_the_kernel_is_switched() -> None:
     assert run(WORK, THREADS, SWITCHING) == ["True"]
 
 
+def test_threads_with_an_event_loop_each() -> None:
+    assert run(WORK, NETWORK, THREADS, "at_once(8, network, 2)") == []
+
+
 def test_threads_that_share_what_they_should_not() -> None:
     assert run(WORK, THREADS, SHARED) == []
 
@@ -192,6 +266,7 @@ INTERPRETERS = f"""
 import _interpreters
 
 WORK = {WORK!r}
+NETWORK = {NETWORK!r}
 
 def inside(interpreter, code):
     failed = _interpreters.exec(interpreter, code)
@@ -205,7 +280,7 @@ def isolated():
 ONE = """
 interpreter = isolated()
 inside(interpreter, WORK + "work(3); print(wscodec.backend)")
-inside(interpreter, "import asyncio, wscodec.asyncio; print(asyncio.run(asyncio.sleep(0, 'ran')))")
+inside(interpreter, NETWORK + "network(1); print('ran')")
 _interpreters.destroy(interpreter)
 """
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import zlib
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import pytest
-from helpers import CLOSE, ROLES, close_payload, frame, to
+from helpers import CLOSE, ROLES, close_payload, frame, header, to
 from reference.frames import frames_of
 
 from wscodec import AgreedDeflate, Connection, DeflateParameters, PerMessageDeflate, Role
@@ -86,6 +87,18 @@ def deflate(*, fresh: bool = False, bits: int = 15) -> AgreedDeflate:
         client_max_window_bits=bits,
     )
     return AgreedDeflate(PerMessageDeflate(), parameters)
+
+
+def quick_frame(role: Role, opcode: int, payload: bytes, *, fin: bool = True, rsv: int = 0) -> bytes:
+    """Return a frame to `role`, masked by zeros if it has to be masked: what masks here takes long for many bytes."""
+    key = bytes(4) if role is Role.SERVER else None
+    return header((0x80 if fin else 0) | rsv << 4 | opcode, len(payload), key=key) + payload
+
+
+def stored(data: bytes) -> bytes:
+    """Return what inflates to `data`, and is about as long (RFC 7692 section 7.2.1)."""
+    compressor = zlib.compressobj(0, zlib.DEFLATED, -15)
+    return (compressor.compress(data) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
 def chunks(data: bytes, step: int) -> Iterable[bytes]:

@@ -27,7 +27,7 @@ _BY_CLASS = {
         "ws #2329": "ws: empty fragments not counted",
         "CVE-2026-12151": "undici: fragments not counted (GHSA-vxpw-j846-p89q)",
         "CVE-2014-0193": "Netty: text put together without bound",
-        "aiohttp PR 13350": "aiohttp: an object per tiny read (PR 13488)",
+        "aiohttp PR 13350": "aiohttp: an object per tiny read (PR 13488, CVE-2026-54274)",
         "CVE-2026-65623": "Bandit: message measured anew per fragment (GHSA-vg8x-66vg-5pxh)",
         "actix-extras #651": "actix-ws: empty fragments kept",
         "Java-WebSocket #1508": "Java-WebSocket: sum of fragments unchecked",

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from attacks import Attack, Part, against, check, deflate, receive, tries
+from attacks import RSV1, Attack, Part, against, check, chunks, deflate, quick_frame, receive, stored, tries
 from costs import assert_linear, peak
 from helpers import BINARY, CONT, ROLES, TEXT, frame, to
 
@@ -109,31 +109,43 @@ def test_the_memory_of_tiny_reads_is_that_of_their_bytes(role: Role, opcode: int
     assert connection.close_code is None
 
 
-def _fragments(role: Role, opcode: int, count: int, size: int) -> bytes:
-    first, rest = (frame(op, b"x" * size, fin=False, key=to(role)) for op in (opcode, CONT))
-    return first + rest * (count - 1) + frame(CONT, key=to(role))
+# What is done for each of many shows where they are tiny, what is done for each byte before them where they are not.
+sizes = pytest.mark.parametrize(("count", "size"), [(1000, 1), (100, 2000)], ids=["tiny", "large"])
+
+
+def _fragments(opcode: int, pieces: Iterable[bytes], rsv: int) -> bytes:
+    first, *rest = pieces
+    wire = [quick_frame(Role.SERVER, opcode, first, fin=False, rsv=rsv)]
+    wire += [quick_frame(Role.SERVER, CONT, piece, fin=False) for piece in rest]
+    return b"".join([*wire, quick_frame(Role.SERVER, CONT, b"")])
 
 
 @tries("CVE-2026-65623")
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-@pytest.mark.parametrize("options", [{}, {"compression": True}, {"streaming": True}], ids=["whole", "agreed", "parts"])
-def test_work_per_fragment_does_not_grow(opcode: int, options: dict[str, Any]) -> None:
-    settings = {name: deflate() if name == "compression" else value for name, value in options.items()}
+@pytest.mark.parametrize("way", ["whole", "compressed", "parts"])
+@sizes
+def test_work_per_fragment_does_not_grow(opcode: int, way: str, count: int, size: int) -> None:
+    compressed = way == "compressed"
+    options: dict[str, Any] = {"max_fragments": None, "max_size": None, "streaming": way == "parts"}
 
     def make(count: int) -> Callable[[], object]:
-        wire = _fragments(Role.SERVER, opcode, count, 2000)
-        connection = Connection(Role.SERVER, max_fragments=None, max_size=None, **settings)
+        data = b"x" * (count * size)
+        wire = _fragments(opcode, chunks(stored(data) if compressed else data, size), RSV1 if compressed else 0)
+        connection = Connection(Role.SERVER, compression=deflate() if compressed else None, **options)
         return lambda: receive(connection, wire, 20_000)
 
-    assert_linear(make, 100)
+    assert_linear(make, count)
 
 
 @tries("CVE-2026-65623", "aiohttp PR 13350")
 @pytest.mark.parametrize("opcode", [TEXT, BINARY])
-def test_work_per_read_does_not_grow(opcode: int) -> None:
+@pytest.mark.parametrize("compressed", [False, True], ids=["plain", "compressed"])
+@sizes
+def test_work_per_read_does_not_grow(opcode: int, compressed: bool, count: int, size: int) -> None:
     def make(count: int) -> Callable[[], object]:
-        wire = frame(opcode, bytes(2000 * count))
-        connection = Connection(Role.CLIENT, max_size=None)
-        return lambda: receive(connection, wire, 2000)
+        data = b"x" * (count * size)
+        wire = frame(opcode, stored(data), rsv=RSV1) if compressed else frame(opcode, data)
+        connection = Connection(Role.CLIENT, max_size=None, compression=deflate() if compressed else None)
+        return lambda: receive(connection, wire, size)
 
-    assert_linear(make, 100)
+    assert_linear(make, count)

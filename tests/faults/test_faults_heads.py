@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from attacks import play, receive, tries
+from attacks import chunks, play, receive, tries
 from costs import assert_linear, kept, peak
 from heads import assert_refused, assert_response_refused, refusal, request, response
-from helpers import KEY, ROLES, TEXT, frame
+from helpers import CLOSE, KEY, ROLES, TEXT, close_payload, frame
 from net import REQUEST, echo, listen, raw_client, uri
+from reference.frames import frames_of
 
 from wscodec import (
     BadExtensions,
     BadRequest,
     ClientHandshake,
     Connection,
+    HandshakeError,
     PerMessageDeflate,
     Role,
     ServerHandshake,
+    extensions,
 )
 from wscodec.asyncio import Request, Response, ServerConnection, WebSocket, connect
 from wscodec.handshake import agreed_extensions, offered_subprotocols
 
 LARGE = {"max_line_size": 1 << 20, "max_head_size": 1 << 21, "max_headers": 1 << 20}
 REQUIRED = {b"Host": 400, b"Upgrade": 426, b"Connection": 400, b"Sec-WebSocket-Key": 400, b"Sec-WebSocket-Version": 426}
+
+# Of the header lines of `request` and `response`.
+OWN_LINES = {Role.SERVER: 5, Role.CLIENT: 3}
 
 roles = pytest.mark.parametrize("role", ROLES, ids=lambda role: role.value)
 
@@ -70,24 +77,68 @@ def test_a_long_value_takes_time_as_its_bytes(role: Role, start: bytes, middle: 
     assert_linear(make, 4000)
 
 
+MANY = [
+    pytest.param(b"X: y", b"\r\nX-%d: y", marks=tries("CVE-2023-43669"), id="lines"),
+    pytest.param(b"X: y", b"\r\nX: %d", marks=tries("CVE-2023-43669"), id="lines-of-one-name"),
+    pytest.param(
+        b"Sec-WebSocket-Protocol: b", b", a%d", marks=tries("CVE-2021-32640", "CVE-2018-17281"), id="subprotocols"
+    ),
+    pytest.param(b"Sec-WebSocket-Extensions: a", b", a; b=%d", marks=tries("CVE-2020-7662"), id="extensions"),
+    pytest.param(b"Sec-WebSocket-Extensions: a", b"; b%d", marks=tries("CVE-2020-7662"), id="parameters"),
+    pytest.param(
+        b"X: y", b"\r\nSec-WebSocket-Extensions: permessage-deflate; x=%d", marks=tries("CVE-2020-7662"), id="offers"
+    ),
+]
+
+
+def answering(ours: ServerHandshake | ClientHandshake, head: bytes, step: int) -> Callable[[], object]:
+    """Return what reads a head, which may be refused, and accepts it if it is a request."""
+
+    def call() -> None:
+        with contextlib.suppress(HandshakeError):
+            for chunk in chunks(head, step):
+                ours.receive(chunk)
+            if isinstance(ours, ServerHandshake):
+                ours.accept()
+
+    return call
+
+
+@pytest.mark.parametrize(("start", "each"), MANY)
+@pytest.mark.parametrize("step", [20, 1 << 20], ids=["small-reads", "one-read"])
+@roles
+def test_many_elements_take_time_as_their_number(
+    role: Role, step: int, start: bytes, each: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extensions, "_MAX_ELEMENTS", 1 << 20)
+
+    def make(count: int) -> Callable[[], object]:
+        ours, _ = handshake_of(role, **LARGE)
+        line = start + b"".join(each % i for i in range(count))
+        head = request(line) if isinstance(ours, ServerHandshake) else response(ours, line)
+        return answering(ours, head, step)
+
+    assert_linear(make, 400)
+
+
 @tries("CVE-2021-32640", "CVE-2020-7662")
 def test_a_long_value_takes_time_as_its_bytes_where_heads_are_parsed_elsewhere() -> None:
-    def protocols(count: int) -> Callable[[], object]:
+    def spaces(count: int) -> Callable[[], object]:
         def call() -> None:
             with pytest.raises(BadRequest):
                 offered_subprotocols([("Sec-WebSocket-Protocol", "b" + " " * count + "x")])
 
         return call
 
-    def extensions(count: int) -> Callable[[], object]:
+    def quoted(count: int) -> Callable[[], object]:
         def call() -> None:
             with pytest.raises(BadExtensions):
                 agreed_extensions([("Sec-WebSocket-Extensions", 'a; b="' + "\\c" * count)])
 
         return call
 
-    assert_linear(protocols, 20_000)
-    assert_linear(extensions, 20_000)
+    assert_linear(spaces, 20_000)
+    assert_linear(quoted, 20_000)
 
 
 @tries("CVE-2024-37890")
@@ -100,15 +151,16 @@ def test_any_header_may_be_missing(name: bytes) -> None:
 @pytest.mark.parametrize("line", [b"X-%d: y", b"X: y%d", b"Cookie: %d"], ids=["names", "one-name", "cookies"])
 @roles
 def test_header_lines_are_counted(role: Role, line: bytes) -> None:
-    for count, enough in ((128, True), (129, False), (2000, False)):
-        lines = [line % i for i in range(count - 5)]
-        if role is Role.SERVER:
-            if enough:
-                assert ServerHandshake().receive(request(*lines)) is not None
-            else:
-                assert_refused(request(*lines), 431)
-        elif not enough:
-            assert_response_refused(asking, *lines, *lines, kind="HeadTooBig")
+    for count, error in ((128, None), (129, "HeadTooBig"), (2000, "HeadTooBig")):
+        ours, _ = handshake_of(role)
+        lines = [line % i for i in range(count - OWN_LINES[role])]
+        if error is None:
+            head = request(*lines) if isinstance(ours, ServerHandshake) else response(ours, *lines)
+            assert ours.receive(head) is not None
+        elif role is Role.SERVER:
+            assert_refused(request(*lines), 431)
+        else:
+            assert_response_refused(asking, *lines, kind=error)
 
 
 @tries("CVE-2026-54465", "CVE-2023-43669")
@@ -196,31 +248,36 @@ def test_subprotocols_without_number(name: bytes) -> None:
     assert ours.subprotocol is None
 
 
-BAD_ENDS: list[tuple[str, bytes, bytes, tuple[str, ...]]] = [
-    # What is sent, and how the answer begins.
-    ("byte-behind-the-request", REQUEST + b"x", b"HTTP/1.1 101 ", ("hypercorn #225",)),
-    ("blank-lines-behind-the-request", REQUEST + b"\r\n\r\n", b"HTTP/1.1 101 ", ("y-provider", "CVE-2022-39386")),
-    ("reserved-bit", REQUEST + frame(TEXT, b"a", rsv=1, key=KEY), b"HTTP/1.1 101 ", ("y-provider", "CVE-2022-39386")),
-    ("unmasked", REQUEST + frame(TEXT, b"a"), b"HTTP/1.1 101 ", ("CVE-2022-39386",)),
-    ("not-utf-8", REQUEST + frame(TEXT, b"\xff", key=KEY), b"HTTP/1.1 101 ", ("CVE-2022-39386",)),
-    ("no-http", bytes(range(256)), b"HTTP/1.1 400 ", ("CVE-2022-41940",)),
-    ("post", b"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{", b"HTTP/1.1 4", ("CVE-2022-41940",)),
-    ("bad-path", REQUEST.replace(b"/chat", b"\xff//[%"), b"HTTP/1.1 4", ("CVE-2022-41940", "CVE-2020-7693")),
-    ("half-a-request", REQUEST[:50], b"HTTP/1.1 400 ", ("CVE-2022-41940",)),
-    ("nothing", b"", b"", ("CVE-2022-41940", "OpenHands PR 4169")),
+POST = b"POST /chat HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{"
+UPGRADED = b"HTTP/1.1 101 "
+BAD_ENDS: list[tuple[str, bytes, bytes, int | None, tuple[str, ...]]] = [
+    # What is sent, how the answer begins, and the code of the Close frame in it.
+    ("byte-behind-the-request", REQUEST + b"x", UPGRADED, 1002, ("hypercorn #225",)),
+    ("blank-lines-behind-the-request", REQUEST + b"\r\n\r\n", UPGRADED, 1002, ("y-provider", "CVE-2022-39386")),
+    ("reserved-bit", REQUEST + frame(TEXT, b"a", rsv=1, key=KEY), UPGRADED, 1002, ("y-provider", "CVE-2022-39386")),
+    ("unmasked", REQUEST + frame(TEXT, b"a"), UPGRADED, 1002, ("CVE-2022-39386",)),
+    ("not-utf-8", REQUEST + frame(TEXT, b"\xff", key=KEY), UPGRADED, 1007, ("CVE-2022-39386",)),
+    ("no-http", bytes(range(256)), b"HTTP/1.1 400 ", None, ("CVE-2022-41940",)),
+    ("post", POST, b"HTTP/1.1 400 ", None, ("CVE-2022-41940",)),
+    ("bad-path", REQUEST.replace(b"/chat", b"\xff//[%"), b"HTTP/1.1 400 ", None, ("CVE-2022-41940", "CVE-2020-7693")),
+    ("half-a-request", REQUEST[:50], b"HTTP/1.1 400 ", None, ("CVE-2022-41940",)),
+    ("nothing", b"", b"", None, ("CVE-2022-41940", "OpenHands PR 4169")),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("sent", "answer"), [pytest.param(*case, id=name, marks=tries(*faults)) for name, *case, faults in BAD_ENDS]
+    ("sent", "answer", "code"), [pytest.param(*case, id=name, marks=tries(*faults)) for name, *case, faults in BAD_ENDS]
 )
-def test_a_bad_peer_is_nobody_elses_business(sent: bytes, answer: bytes) -> None:
+def test_a_bad_peer_is_nobody_elses_business(sent: bytes, answer: bytes, code: int | None) -> None:
     async def main() -> None:
         async with listen(echo) as server, connect(uri(server)) as bystander:
             async with raw_client(server, None) as peer:
                 peer.send(sent)
                 peer.writer.write_eof()
-                assert (await peer.reader.read()).startswith(answer)
+                head, _, rest = (await peer.reader.read()).partition(b"\r\n\r\n")
+            assert head.startswith(answer)
+            if code is not None:
+                assert [(sent.opcode, sent.payload[:2]) for sent in frames_of(rest)] == [(CLOSE, close_payload(code))]
             await bystander.send("still here")
             assert await bystander.recv() == "still here"
             async with connect(uri(server)) as later:
@@ -258,23 +315,51 @@ def test_an_upgrade_on_another_path_gets_the_applications_answer() -> None:
     play(main)
 
 
+def answer_in_json(ws: WebSocket, messages: list[Any]) -> None:
+    for message in messages:
+        ws.send_nowait(json.dumps(json.loads(message)))
+
+
 @tries("CVE-2025-43855")
 @pytest.mark.parametrize("callback", [False, True])
 def test_an_application_that_raises_ends_its_connection_alone(callback: bool, caplog: pytest.LogCaptureFixture) -> None:
     async def handler(ws: WebSocket) -> None:
         async for message in ws:
-            await ws.send(json.dumps(json.loads(message)))
-
-    def on_messages(ws: WebSocket, messages: list[Any]) -> None:
-        for message in messages:
-            ws.send_nowait(json.dumps(json.loads(message)))
+            answer_in_json(ws, [message])
 
     async def main() -> None:
-        options: dict[str, Any] = {"on_messages": on_messages} if callback else {"handler": handler}
+        options: dict[str, Any] = {"on_messages": answer_in_json} if callback else {"handler": handler}
         async with listen(**options) as server, connect(uri(server)) as good, connect(uri(server)) as bad:
             await bad.send("not what was expected")
             await bad.wait_closed()
             assert bad.close_code == 1011
+            await good.send("[1]")
+            assert await good.recv() == "[1]"
+
+    play(main)
+    assert "failed" in caplog.text
+
+
+@tries("CVE-2025-43855")
+def test_a_client_that_raises_ends_its_connection_alone(caplog: pytest.LogCaptureFixture) -> None:
+    options: dict[str, Any] = {"on_messages": answer_in_json}
+
+    async def main() -> None:
+        arrived: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+        async def handler(ws: ServerConnection) -> None:
+            await arrived.put(ws)
+            await ws.wait_closed()
+
+        async with (
+            listen(handler) as server,
+            connect(uri(server), **options) as client,
+            connect(uri(server), **options),
+        ):
+            bad, good = await arrived.get(), await arrived.get()
+            await bad.send("not what was expected")
+            await client.wait_closed()
+            assert bad.close_code == client.close_code == 1011
             await good.send("[1]")
             assert await good.recv() == "[1]"
 
