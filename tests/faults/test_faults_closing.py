@@ -93,7 +93,7 @@ def test_pings_that_nobody_reads_the_answers_of_are_not_kept(role: Role, size: i
     pings = frame(PING, b"x" * size, key=to(role)) * 100
     while connection.unsent_size <= 1 << 14:
         connection.receive(pings)
-    assert kept(lambda: [connection.receive(pings) for _ in range(100)]) < 10_000
+    assert kept(lambda: _receive_often(connection, pings)) < 10_000
     assert connection.unsent_size < 17_000
     connection.receive(frame(PING, b"latest", key=to(role)))
     assert frames_of(connection.data_to_send())[-1].payload == b"latest"
@@ -106,8 +106,14 @@ def test_pongs_that_nobody_asked_for_are_not_kept(role: Role, size: int) -> None
     connection = Connection(role)
     pongs = frame(PONG, b"x" * size, key=to(role)) * 100
     connection.receive(pongs)
-    assert kept(lambda: [connection.receive(pongs) for _ in range(100)]) < 10_000
+    assert kept(lambda: _receive_often(connection, pongs)) < 10_000
     assert connection.data_to_send() == b""
+
+
+def _receive_often(connection: Connection, wire: bytes) -> None:
+    for _ in range(100):
+        connection.receive(wire)
+    connection.receive(b"")  # lets go of the `controls` of the last read
 
 
 @tries("capnproto PR 2625", "CVE-2025-5399")
