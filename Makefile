@@ -39,8 +39,8 @@ help: ## list the targets
 demo: $(COMPILED) ## serve the demo page on http://127.0.0.1:8765/ (PORT=n for another port)
 	@exec $(PY) -m wscodec serve --demo --port $(PORT)
 
-# What the second run leaves out, beside the tests that have run on both backends in the first: it hardly sees which
-# one is in use, or compares the two.
+# What the second run leaves out, beside uvloop and the tests that have run on both backends in the first: it hardly
+# sees which one is in use, or compares the two.
 BEYOND_THE_CODEC := $(patsubst %,tests/test_%.py,conformance deflate extensions headers layers uri) \
 	tests/asyncio/test_interop_deflate.py tests/browser tests/dropin tests/faults tests/fuzz
 
@@ -64,7 +64,7 @@ test: $(DEV) $(COMPILED) $(NODE) ## run the tests, compiled and pure (ARGS="..."
 		echo "==> the tests on the compiled backend"; \
 		$(PY) -m pytest $(PARALLEL) --require-compiled $(ARGS) || exit; \
 		echo "==> the tests of the codec and the network on the pure backend"; \
-		WSCODEC_BACKEND=pure $(PY) -m pytest $(PARALLEL) -rfE -m "not slow and not both" $(BEYOND_THE_CODEC:%=--ignore-glob='%') $(ARGS); \
+		WSCODEC_BACKEND=pure $(PY) -m pytest $(PARALLEL) -rfE -m "not slow and not both and not uvloop" $(BEYOND_THE_CODEC:%=--ignore-glob='%') $(ARGS); \
 	else \
 		echo "==> there is no C compiler: the tests run on the pure backend alone"; \
 		$(PY) -m pytest $(PARALLEL) $(ARGS); \

@@ -25,7 +25,10 @@ _LOOPS = [
     pytest.param(
         _uvloop,
         id="uvloop",
-        marks=pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"),
+        marks=[
+            pytest.mark.uvloop,
+            pytest.mark.skipif(importlib.util.find_spec("uvloop") is None, reason="uvloop is not installed"),
+        ],
     ),
 ]
 

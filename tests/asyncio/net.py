@@ -256,7 +256,7 @@ def step(coroutine: Any) -> Any:
 
 
 # Messages that are a thousandth of their size on the wire, so that many of them fit into one read.
-BOMBS = [bytes([i]) * (1 << 20) for i in range(60)]
+BOMBS = [bytes([i]) * (1 << 20) for i in range(40)]
 
 
 def bombs(role: str) -> bytes:

@@ -46,13 +46,13 @@ async def test_send_waiting_senders_are_told_of_a_lost_connection(role: str) -> 
 async def test_pings_and_pongs_wait_for_a_slow_reader_too(role: str) -> None:
     async with facing_raw(role) as (ws, peer):
         stop_reading(ws, peer)
-        ws.send_nowait(b"x" * 200_000)
+        ws.send_nowait(b"x" * 120_000)
         await asyncio.sleep(0)
         calls = [asyncio.create_task(ws.ping(b"a")), asyncio.create_task(ws.pong(b"b"))]
         await asyncio.sleep(0.01)
         assert not any(call.done() for call in calls)
         peer.writer.transport.resume_reading()
-        assert len((await peer.next_frame())[1]) == 200_000
+        assert len((await peer.next_frame())[1]) == 120_000
         assert [await peer.next_frame(), await peer.next_frame()] == [(PING, b"a"), (PONG, b"b")]
         await asyncio.gather(*calls)
 
