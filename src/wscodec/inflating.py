@@ -16,8 +16,8 @@ from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, FIN, OPCODE, RSV1, Op
 
 __all__ = ["InflatingDecoder"]
 
-# What of a message that is not all there, or is handed on in pieces, is inflated at a time, in bytes of payload: with a
-# limit on bursts it decides how far one is exceeded, since each byte may become a thousand.
+# What of a message that is handed on in pieces is inflated at a time, in bytes of payload: with a limit on bursts it
+# decides how far one is exceeded, since each byte may become a thousand. For a whole message that is up to `max_size`.
 _STEP = 1 << 12
 
 _DATA = frozenset(map(int, (Opcode.TEXT, Opcode.BINARY)))
@@ -141,8 +141,9 @@ class InflatingDecoder(Decoder):
     def _assemble(self, opcode: int, rsv1: bool) -> Assembly:
         if not rsv1:
             return super()._assemble(opcode, rsv1)
-        message = StreamedMessage(opcode) if self.streaming else InflatedMessage(opcode)
-        return CompressedMessage(message, self._inflater, self._max_size)
+        if self.streaming:
+            return CompressedMessage(StreamedMessage(opcode), self._inflater, self._max_size, _STEP)
+        return CompressedMessage(InflatedMessage(opcode), self._inflater, self._max_size, NO_LIMIT)
 
 
 class CompressedMessage:
@@ -152,18 +153,22 @@ class CompressedMessage:
         message: what the inflated bytes are for.
         inflater: that of the connection.
         max_size: the longest message, in inflated bytes.
+        step: how much of a frame is inflated at a time, in bytes of its payload.
 
     Attributes:
         fragments: how many frames there were so far.
         size: of what arrived, in compressed bytes.
     """
 
-    __slots__ = ("_inflater", "_max_size", "_message", "fragments", "size")
+    __slots__ = ("_inflater", "_max_size", "_message", "_step", "fragments", "size")
 
-    def __init__(self, message: StreamedMessage | InflatedMessage, inflater: Inflater, max_size: int) -> None:
+    def __init__(
+        self, message: StreamedMessage | InflatedMessage, inflater: Inflater, max_size: int, step: int
+    ) -> None:
         self._message = message
         self._inflater = inflater
         self._max_size = max_size
+        self._step = step
         self.fragments = 0
         self.size = 0
 
@@ -186,7 +191,7 @@ class CompressedMessage:
 
     def read(self, reader: FrameReader, data: bytes | memoryview, position: int, fin: bool, events: list[Event]) -> int:
         """Do the same with the piece that `reader` reads from `data`, and return the piece's size."""
-        piece = reader.read_payload(memoryview(data)[: position + _STEP], position)
+        piece = reader.read_payload(memoryview(data)[: position + self._step], position)
         self.add(piece, fin and not reader.remaining, events)
         return len(piece)
 
