@@ -95,14 +95,16 @@ REDIRECTS = ("CVE-2026-42498", "tungstenite PR 551", "websockets #631")
 
 
 @tries(*REDIRECTS)
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("scheme", ["ws", "http", "wss", ""])
-def test_a_redirect_is_told_and_not_followed(status: int, scheme: str) -> None:
+def test_a_redirect_is_told_and_not_followed(scheme: str) -> None:
+    statuses = [301, 302, 303, 307, 308]
+
     async def main() -> None:
         asked = []
 
         async def redirect(peer: Peer) -> None:
             asked.append(await peer.head())
+            status = statuses[len(asked) - 1]
             place = f"{scheme}://127.0.0.1:{elsewhere.sockets[0].getsockname()[1]}/" if scheme else "/again"
             peer.send(f"HTTP/1.1 {status} Moved\r\nLocation: {place}\r\nContent-Length: 0\r\n\r\n".encode())
 
@@ -111,12 +113,13 @@ def test_a_redirect_is_told_and_not_followed(status: int, scheme: str) -> None:
 
         async with raw_server(leak) as elsewhere, raw_server(redirect) as server:
             address = uri(server).replace("//", "//user:password@")
-            with pytest.raises(BadStatus) as caught:
-                await connect(address, additional_headers=CREDENTIALS)
-            assert caught.value.status == status
+            for status in statuses:
+                with pytest.raises(BadStatus) as caught:
+                    await connect(address, additional_headers=CREDENTIALS)
+                assert caught.value.status == status
             await asyncio.sleep(0.01)
-        assert len(asked) == 1
-        assert b"Authorization: Basic " in asked[0]
+        assert len(asked) == len(statuses)
+        assert all(b"Authorization: Basic " in head for head in asked)
 
     play(main)
 
