@@ -43,7 +43,7 @@ class InflatingDecoder(Decoder):
             compressed bytes may be an eighth and 64 KiB more. None for no limit.
         max_frame_size, max_fragments, streaming: as `Decoder` takes them. A frame's payload is measured as it comes.
         burst_size: after how many inflated bytes `feed` holds the rest of its input back, so that a peer whose
-            small messages become large ones can't have a read become thousand times its size; None for never.
+            small messages become large ones can't have a read become a thousand times its size; None for never.
 
     Attributes:
         held_back: whether input is held back: then `feed(b"")` goes on with it.
