@@ -62,6 +62,24 @@ async def test_server_origins() -> None:
         assert caught.value.status == 403
 
 
+async def test_server_logs_why_it_refuses_and_nothing_of_what_the_application_answers(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def process_request(ws: ServerConnection, request: Request) -> Response | None:
+        return ws.respond(200, "fine\n") if request.path == "/health" else None
+
+    caplog.set_level(logging.INFO, "wscodec.server")
+    async with listen(echo, process_request=process_request) as server:
+        caplog.clear()
+        await answer_to(server, PLAIN)
+        assert not caplog.messages
+        await answer_to(server, REQUEST.replace(b"\r\n\r\n", b"\r\nOrigin: https://evil.example\r\n\r\n"))
+        (message,) = caplog.messages
+    assert message.startswith("opening handshake refused with 403: ")
+    assert "origins" in message
+    assert "evil" not in message
+
+
 async def test_server_deadline_is_absolute() -> None:
     async with (
         listen(echo, open_timeout=0.15) as server,

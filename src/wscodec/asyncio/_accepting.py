@@ -106,13 +106,12 @@ class Accepting(asyncio.Protocol):
         if self._whole:
             self._early += data
             return
+        refusal: HandshakeError | None = None
         try:
             if self._handshake.receive(data) is None:
                 return
         except HandshakeError as error:
-            refusal = error.response
-        else:
-            refusal = b""
+            refusal = error
         self._whole = True
         self._process(refusal)
 
@@ -167,7 +166,7 @@ class Accepting(asyncio.Protocol):
         self.refuse(HTTPStatus.SERVICE_UNAVAILABLE if self._whole else HTTPStatus.REQUEST_TIMEOUT)
         transport.close()
 
-    def _process(self, refusal: bytes) -> None:
+    def _process(self, refusal: HandshakeError | None) -> None:
         """Ask the application what it makes of the request; `refusal` is what the rules make of it, if they do."""
         process, request = self._admission.process_request, self._handshake.request
         if process is None or request is None:
@@ -188,7 +187,7 @@ class Accepting(asyncio.Protocol):
         else:
             self._conclude(result, refusal)
 
-    def _on_processed(self, refusal: bytes, task: asyncio.Task[Response | None]) -> None:
+    def _on_processed(self, refusal: HandshakeError | None, task: asyncio.Task[Response | None]) -> None:
         """Go on with what the application has awaited; where that was cancelled, there is nobody to answer."""
         self._task = None
         if task.cancelled() or isinstance(error := task.exception(), STOPS):
@@ -200,7 +199,7 @@ class Accepting(asyncio.Protocol):
                 self._transport.resume_reading()
             self._conclude(task.result(), refusal)
 
-    def _conclude(self, response: Response | None, refusal: bytes) -> None:
+    def _conclude(self, response: Response | None, refusal: HandshakeError | None) -> None:
         """Answer: with the application's response, with the refusal, or with 101."""
         if response is not None:
             try:
@@ -209,8 +208,9 @@ class Accepting(asyncio.Protocol):
                 self._fail("process_request returned a response that can't be sent", error)
                 return
             self._answer(answer)
-        elif refusal:
-            self._answer(refusal)
+        elif refusal is not None:
+            self._server.options.logger.info("opening handshake refused with %d: %s", refusal.status, refusal)
+            self._answer(refusal.response)
         else:
             self._accept()
 

@@ -217,7 +217,8 @@ class serve(Opening[Server]):
         process_request: called as `process_request(ws, request)`, or awaited, on each request, be it a WebSocket
             handshake or not; a Response, such as from `ws.respond`, is the answer, None goes on.
         server_header: the Server header, or None.
-        logger: instead of "wscodec.server".
+        logger: instead of "wscodec.server". What the application raises is an error there; that the server listens or
+            closes, and why it refuses a handshake, is information.
         open_timeout: for the opening handshake, from accept on and with TLS, in seconds.
         ping_interval: between pings, in seconds; None for no pings.
         ping_timeout: how long a peer that we pinged may be silent, in seconds.
