@@ -72,6 +72,14 @@ KNOWN: tuple[Known, ...] = (
         "of a frame it counts what is compressed, too",
         where="compressed",
     ),
+    Known(
+        "websockets",
+        "a compressed message is (above the limit once it is inflated|not DEFLATE)",
+        "frame with .* exceeds limit .*",
+        "RFC 7692 §6.2",
+        "it counts what is compressed, and does not see what is wrong behind it",
+        where="compressed",
+    ),
     # Both refuse, and the RFC leaves open when.
     Known("websockets", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole frames", where="torn"),
     Known("wsproto", _HEADER, "", "RFC 6455 §7.1.7", "we judge a header at once, it whole ones", where="torn"),
