@@ -673,6 +673,14 @@ def test_connection_close_is_checked_even_if_it_comes_too_late() -> None:
 
 
 @roles
+def test_connection_counts_one_message_whatever_says_that_it_is_the_last_part(role: Role) -> None:
+    connection = Connection(role)
+    for fin in ("yes", 2):
+        connection.send_fragment(b"a", fin=fin)  # type: ignore[arg-type]
+    assert connection.stats.messages_sent == 2
+
+
+@roles
 def test_connection_error_is_kept_without_its_frames(role: Role) -> None:
     connection = Connection(role)
     data = bytearray(peer(role, (TEXT, b"a"), (TEXT, b"\xff")))

@@ -267,6 +267,36 @@ def test_connection_that_ends_while_a_message_is_compressed(end: str, role: Role
     assert objects(near)[0] is None
 
 
+def test_what_stops_another_call_leaves_a_message_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as a signal's handler that raises while the call waits for the thread."""
+    near, far = ends()
+    deflation = near.begin_send(TEXTS[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(deflation), "run", stop)
+        with pytest.raises(TimeoutError):
+            near.send("behind")
+    assert near.message_begun
+    near.send("behind")
+    near.end_send(deflation)
+    near.send(TEXTS[2])
+    assert far.receive(near.data_to_send()) == [TEXTS[1], "behind", TEXTS[2]]
+
+
+def stop(*_: object) -> None:
+    raise TimeoutError
+
+
+def test_message_that_could_not_be_framed_is_not_taken_for_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = ends()
+    deflation = near.begin_send(TEXTS[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(near._encoder), "_framed", stop)
+        with pytest.raises(TimeoutError):
+            near.end_send(deflation)
+    near.send(TEXTS[2])
+    assert far.receive(near.data_to_send()) == [TEXTS[2]]
+
+
 def test_where_nothing_is_compressed_nothing_is_compressed_apart() -> None:
     with pytest.raises(TypeError, match="compress"):
         Connection(Role.SERVER).begin_send(TEXTS[0])
@@ -304,6 +334,21 @@ def test_offences(opcode: int, payload: bytes, code: int, role: Role) -> None:
     *_, close = frames_of(far.data_to_send())
     assert close.payload[:2] == close_payload(code)
     assert far.receive(frame(TEXT, b"later", key=to(role))) == []
+
+
+@pytest.mark.parametrize("payload", [b"a" * 1_000_000 + b"\xff", b"a" * 1_000_000], ids=["text", "deflate"])
+def test_offence_is_kept_without_what_was_inflated(payload: bytes) -> None:
+    near, far = ends()
+    near.send(payload)
+    sent = bytearray(near.data_to_send())
+    if payload.endswith(b"\xff"):
+        sent[0] ^= BINARY ^ TEXT
+    else:
+        sent[-1] ^= 0xFF
+    assert far.receive(sent) == []
+    assert far.error is not None
+    assert far.error.close_code == 1007
+    assert (far.error.__context__, far.error.__cause__, far.error.__traceback__) == (None, None, None)
 
 
 def objects(connection: Connection) -> tuple[Any, Any]:

@@ -7,10 +7,12 @@ cdef class DecoderLane:
     cdef public list _controls
     cdef public uint64_t frames
     cdef public bint _between
+    cdef public bint _taking
     cdef public bint _held_back
     cdef readonly bint _masked
     cdef readonly Py_ssize_t _run_limit
 
+    cdef int check_whole(self) except -1
     cdef Py_ssize_t take(self, const uint8_t *p, Py_ssize_t size, list events) except -1
 
 

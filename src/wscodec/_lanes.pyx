@@ -42,6 +42,7 @@ cdef class DecoderLane:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
+        self._taking = False
         self._held_back = False
         self._controls = None
         self.frames = 0
@@ -79,17 +80,28 @@ cdef class DecoderLane:
             position = self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), events)
             if position == PyBytes_GET_SIZE(data) and self._between:
                 return events
+        else:
+            self.check_whole()
         self._feed_by_rules(data, position, events)
         return events
+
+    cdef int check_whole(self) except -1:
+        """Fail where the bytes before were not taken to their end."""
+        if self._taking:
+            self._break_off()
+        return 0
 
     cdef Py_ssize_t take(self, const uint8_t *p, Py_ssize_t size, list events) except -1:
         """Take the run of plain messages that `size` bytes at `p` begin with; return where it ends, in bytes."""
         cdef Py_ssize_t position
+        self.check_whole()
+        self._taking = True
         if not self._between:
             return 0
         position = take_run(p, size, 0, self._masked, self._run_limit, events)
         self.frames += <uint64_t>len(events)
         self._controls = None
+        self._taking = position < size
         return position
 
 
@@ -149,6 +161,7 @@ cdef class ConnectionLane:
         if PyBytes_CheckExact(data):
             return self.take(<const uint8_t *>PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), data)
         if self._listening:
+            self._decoder.check_whole()
             self._receive_by_rules(data, 0, events)
         return events
 
@@ -237,12 +250,22 @@ cdef class ConnectionLane:
 
     cdef bytes output(self):
         """Do the work of `data_to_send`."""
+        cdef bytes data
         if self._late_pong is not None or self._owed is not None:
             self._put_what_is_owed()
-        if self._output is None and self.unsent_size < LARGE:
-            self.unsent_size = 0
-            return b"" if self._unpacked is None else self.packed()
-        return b"".join(self._take_chunks())
+        if self._output is not None or self.unsent_size >= LARGE:
+            return self._take_joined()
+        data = b"" if self._unpacked is None else self.packed()
+        self.unsent_size = 0
+        return data
+
+    def _take_joined(self) -> bytes:
+        """Return what is to be written, in one piece, and forget it once there is one."""
+        if self._unpacked is not None:
+            self._pack()
+        data = b"" if self._output is None else b"".join(self._output)
+        self._take_chunks()
+        return data
 
     def _take_chunks(self) -> list[bytes | memoryview]:
         """Return what is to be written, in chunks, and forget it."""
@@ -257,18 +280,21 @@ cdef class ConnectionLane:
         if self.unsent_size >= LARGE:
             self._pack_large()
             return
-        frames = self.packed()
         if self._output is None:
-            self._output = [frames]
-        else:
-            self._output.append(frames)
+            self._output = []
+        self._output.append(b"")  # room first: what is packed must not get lost for want of it
+        self._output[len(self._output) - 1] = self.packed()
 
     cdef bytes packed(self):
         """Return the frames of the messages that wait for it."""
         cdef list run = self._unpacked
         cdef uint64_t count = <uint64_t>len(run)
         self._unpacked = None
-        frames = pack_plain(run, None if self._take_keys is None else self._take_keys(count))
+        try:
+            frames = pack_plain(run, None if self._take_keys is None else self._take_keys(count))
+        except BaseException:
+            self._unpacked = run
+            raise
         self.count(frames, count)
         return frames
 

@@ -16,7 +16,7 @@ from ._upgrade import check_no_body, check_request, response_headers
 from .deflate import AgreedDeflate, PerMessageDeflate
 from .errors import BadRequest, HandshakeError
 from .extensions import Extension, offered_extensions
-from .headers import Headers, HeadersLike, OriginsLike, allowed_origins
+from .headers import Headers, HeadersLike, OriginsLike, allowed_origins, check_headers
 from .spec import DEFAULT_MAX_HEAD_SIZE, DEFAULT_MAX_HEADERS, DEFAULT_MAX_LINE_SIZE
 
 __all__ = ["ServerHandshake"]
@@ -71,6 +71,8 @@ class ServerHandshake:
         self._subprotocols = check_subprotocols(subprotocols)
         self._select = select_subprotocol
         self._wanted = compression
+        if server_header is not None:
+            check_headers([("Server", server_header)])
         self._server = server_header
         self._reader: HeadReader | None = HeadReader(BadRequest, max_line_size, max_head_size, max_headers)
         self._key: str | None = None

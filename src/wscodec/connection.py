@@ -9,7 +9,6 @@ Floor 3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypedDict
 
 from ._backend import ConnectionLane
 from ._typing import Buffer, Message
@@ -19,9 +18,10 @@ from .deflating import DeflatingEncoder, Deflation
 from .encoder import Encoder, PreparedMessage
 from .errors import ConnectionClosed, ProtocolError, connection_closed
 from .events import Close, Event, Fragment, Ping
+from .frames import copy_of
 from .inflating import InflatingDecoder
 from .keys import take_keys
-from .messages import Decoder
+from .messages import Decoder, Limits
 from .spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, Role, State
 from .stats import Stats
 
@@ -30,15 +30,6 @@ __all__ = ["Connection"]
 # Above this many bytes of unsent output, only the latest ping is answered (§5.5.3), so that a peer that pings and
 # never reads costs little memory: at worst one small object for every two of these bytes.
 _PONG_LIMIT = 1 << 14
-
-
-class _Limits(TypedDict):
-    """What both kinds of decoder take."""
-
-    max_size: int | None
-    max_frame_size: int | None
-    max_fragments: int | None
-    streaming: bool
 
 
 class Connection(ConnectionLane):
@@ -74,7 +65,7 @@ class Connection(ConnectionLane):
         compression: AgreedDeflate | None = None,
         burst_size: int | None = None,
     ) -> None:
-        limits = _Limits(
+        limits = Limits(
             max_size=max_size, max_frame_size=max_frame_size, max_fragments=max_fragments, streaming=streaming
         )
         if compression is None:
@@ -146,7 +137,6 @@ class Connection(ConnectionLane):
         """Say that the peer's bytes have ended. Without a Close frame the close code is 1006 (RFC 6455 §7.1.5)."""
         self._eof = True
         self._stop_listening()
-        self._speaking = False
         self._release_encoder()
 
     def send_fragment(self, data: Message, *, fin: bool, compress: bool = True) -> None:
@@ -155,7 +145,7 @@ class Connection(ConnectionLane):
         self._put_deflation()
         self._put(self._encoder.encode_fragment(data, fin=fin, compress=compress))
         self._speaking = self._encoder.fragments_of is None
-        self._messages_sent += fin
+        self._messages_sent += bool(fin)
 
     def begin_send(self, message: Message, *, text: bool | None = None) -> Deflation:
         """Begin to send a message that takes long to compress, as `DeflatingEncoder.begin` does.
@@ -249,7 +239,8 @@ class Connection(ConnectionLane):
 
         It is for those who let the application answer at its own pace before the connection closes.
         """
-        return b"".join(self.chunks_before_close())
+        self._put_late_pong()
+        return self._take_joined()
 
     def chunks_before_close(self) -> list[bytes | memoryview]:
         """Do what `data_before_close` does, but return chunks, as `chunks_to_send`."""
@@ -267,13 +258,14 @@ class Connection(ConnectionLane):
         try:
             decoder._feed_by_rules(data, position, events)
         except ProtocolError as error:
-            error.events = []
-            self.error = error.with_traceback(None)
+            self.error = copy_of(error)  # its context may hold a whole message
+        decoder._taking = True  # what was decoded is not dealt with yet
         self._controls = decoder._controls
         self._count(data, events)
         self._answer(self.controls)
         if self.error is not None:
             self.fail(self.error.close_code, self.error.reason)
+        decoder._taking = False
 
     def _send_by_rules(self, message: Message | PreparedMessage, text: bool | None, compress: bool) -> None:
         """Send a message that is not plain, or not to be sent now."""
@@ -303,11 +295,11 @@ class Connection(ConnectionLane):
     def _stop_speaking(self, close: Close) -> None:
         """Take it that our Close frame is out."""
         self.close_sent = close
-        self._speaking = False
         self._release_encoder()
 
     def _release_encoder(self) -> None:
-        """Let go of what only more messages would need."""
+        """Send nothing more, and let go of what that would need."""
+        self._speaking = False
         self._deflation = None
         self._encoder.release()
 
@@ -319,9 +311,7 @@ class Connection(ConnectionLane):
     def _end(self) -> Close | None:
         """Return the code and reason that the connection ended with, if it did."""
         end = self.close_received or self._failure
-        if end is None and self._eof:
-            return Close(CloseCode.ABNORMAL_CLOSURE)
-        return end
+        return Close(CloseCode.ABNORMAL_CLOSURE) if end is None and self._eof else end
 
     def _answer(self, controls: Sequence[Event]) -> None:
         """Answer pings and the peer's Close frame (§5.5.1, §5.5.2)."""
@@ -350,27 +340,35 @@ class Connection(ConnectionLane):
         self._put(self._encoder.pong(payload))
 
     def _put(self, frames: bytes, count: int = 1) -> None:
-        if self._unpacked is not None:
-            self._pack()
-        self._add([frames], len(frames), count)
+        try:
+            if self._unpacked is not None:
+                self._pack()
+            self._add([frames], len(frames), count)
+        except BaseException:
+            self._encoder.lose()
+            raise
         self.unsent_size += len(frames)
 
     def _pack_large(self) -> None:
         """Make chunks of the messages that wait for it, some of which are large."""
         messages, self._unpacked = self._unpacked, None
         assert messages is not None
-        chunks = self._encoder.pack_chunks(messages)
-        self._add(chunks, sum(map(len, chunks)), len(messages))
+        try:
+            chunks = self._encoder.pack_chunks(messages)
+            self._add(chunks, sum(map(len, chunks)), len(messages))
+        except BaseException:
+            self._unpacked = messages
+            raise
         self._messages_sent += len(messages)
 
     def _add(self, chunks: list[bytes | memoryview], size: int, count: int) -> None:
         """Put `count` frames behind the others."""
+        self._bytes_sent += size
+        self._frames_sent += count
         if self._output is None:
             self._output = chunks
         else:
             self._output += chunks
-        self._bytes_sent += size
-        self._frames_sent += count
 
     def _count(self, data: Buffer, events: list[Event]) -> None:
         """Count what was received."""
@@ -382,17 +380,20 @@ class Connection(ConnectionLane):
 
     def _put_deflation(self) -> None:
         """Put a message that is being compressed elsewhere behind everything else, before more follows."""
-        deflation, self._deflation = self._deflation, None
+        deflation = self._deflation
         if deflation is None:
             return
         assert isinstance(self._encoder, DeflatingEncoder)
-        self._speaking = True
         try:
             frame = self._encoder.end(deflation)
         except Exception:
-            return  # `end_send` raises it
-        self._put(frame)
-        self._messages_sent += 1
+            if not deflation.ended:
+                raise  # it is none of the message, which is still begun
+            frame = b""  # `end_send` raises it
+        self._deflation, self._speaking = None, True
+        if frame:
+            self._put(frame)
+            self._messages_sent += 1
 
     def _check_open(self) -> None:
         if self.close_sent is not None or self._eof:

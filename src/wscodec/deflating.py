@@ -43,7 +43,7 @@ class Deflation:
         self.opcode = opcode
         self.payload = payload
         self.deflated: bytes | None = None
-        self.error: Exception | None = None
+        self.error: BaseException | None = None
         self.ended = False
 
     def run(self) -> None:
@@ -85,6 +85,10 @@ class DeflatingEncoder(Encoder):
         """Let go of what only more messages would need, the compressor too."""
         self._deflater.release()
         self._deflation = None
+
+    def lose(self) -> None:
+        """Take it that what was encoded last won't be sent: nothing may refer to what the peer has not got."""
+        self._deflater.release()
 
     def encode(self, message: Message | PreparedMessage, *, text: bool | None = None, compress: bool = True) -> bytes:
         """Encode one message as one frame, compressed or not; see `Encoder.encode`.
@@ -138,8 +142,8 @@ class DeflatingEncoder(Encoder):
         """Return the frame of the message that was begun, compressing it first where no thread has.
 
         Raises:
-            Exception: that of compressing it. There is no such message then: the next one can be encoded, with a new
-                compressor, that knows of none before.
+            Exception: that of compressing or framing it. There is no such message then: the next one can be encoded,
+                with a new compressor, that knows of none before.
             ValueError: this is not the message that was begun.
         """
         if deflation is not self._deflation:
@@ -149,8 +153,13 @@ class DeflatingEncoder(Encoder):
         deflation.ended = True
         if deflation.error is not None:
             raise deflation.error
+        try:
+            frame = self._framed(deflation.opcode, deflation.payload, deflation.deflated)
+        except BaseException as error:
+            deflation.error = error
+            raise
         self._deflater.put_back(deflation.compressor)
-        return self._framed(deflation.opcode, deflation.payload, deflation.deflated)
+        return frame
 
     def _burst(self, messages: Sequence[Message]) -> bytes:
         # All of them are judged before the first one is compressed.
@@ -158,17 +167,21 @@ class DeflatingEncoder(Encoder):
         try:
             return b"".join([self._message(*payload) for payload in payloads])
         except BaseException:
-            self._deflater.release()  # it has seen what the peer will not
+            self.lose()
             raise
 
     def _message(self, opcode: Opcode, payload: Buffer) -> bytes:
         """Return a whole message as a frame."""
-        if type(payload) is bytes:
-            deflated = self._deflater.deflate(payload)
-        else:
-            with flat_view(payload) as view:
-                deflated = self._deflater.deflate(view)
-        return self._framed(opcode, payload, deflated)
+        try:
+            if type(payload) is bytes:
+                deflated = self._deflater.deflate(payload)
+            else:
+                with flat_view(payload) as view:
+                    deflated = self._deflater.deflate(view)
+            return self._framed(opcode, payload, deflated)
+        except BaseException:
+            self.lose()
+            raise
 
     def _framed(self, opcode: Opcode, payload: Buffer, deflated: bytes | None) -> bytes:
         """Return the frame of a whole message, compressed where that is not None."""
@@ -187,8 +200,18 @@ class DeflatingEncoder(Encoder):
             if first:
                 # The first frame says it for all. Each part ends with a flush, which makes short ones longer.
                 self._in_deflate = compress and len(view) >= self._deflater.threshold
-            deflated = self._deflater.deflate_part(view, fin=fin) if self._in_deflate else payload
-        return self._frame(opcode, deflated, fin, rsv1=first and self._in_deflate)
+            if not self._in_deflate:
+                return self._frame(opcode, payload, fin)
+            return self._deflated_part(opcode, view, fin)
+
+    def _deflated_part(self, opcode: Opcode, part: memoryview, fin: bool) -> bytes:
+        """Return a part of a compressed message as a frame."""
+        try:
+            deflated = self._deflater.deflate_part(part, fin=fin)
+            return self._frame(opcode, deflated, fin, rsv1=opcode is not Opcode.CONTINUATION)
+        except BaseException:
+            self.lose()
+            raise
 
     def _made_before(self, prepared: PreparedMessage) -> bytes:
         """Return the frame of a prepared message that goes to peers like this one."""

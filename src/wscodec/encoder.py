@@ -78,6 +78,9 @@ class Encoder:
     def release(self) -> None:
         """Let go of what only more messages would need: none will come."""
 
+    def lose(self) -> None:
+        """Take it that what was encoded last won't be sent."""
+
     def encode(self, message: Message | PreparedMessage, *, text: bool | None = None, compress: bool = True) -> bytes:
         """Encode one message as one frame.
 
@@ -111,7 +114,7 @@ class Encoder:
         """Encode a burst of messages, one frame each, for one write.
 
         Args:
-            messages: each as `encode` takes it.
+            messages: each a `str` or a C-contiguous buffer.
 
         Returns:
             The frames.

@@ -34,6 +34,7 @@ from .spec import (
     RSV1,
     RSV2,
     RSV3,
+    CloseCode,
     Header,
     Opcode,
     Role,
@@ -216,6 +217,9 @@ class FrameDecoder:
                 self._failure = copy_of(error)
                 error.events = list(frames)
                 raise
+            except BaseException:
+                self._failure = ProtocolError(INTERRUPTED, CloseCode.INTERNAL_ERROR)
+                raise
         return frames
 
     def _feed(self, data: bytes | memoryview, frames: list[Frame]) -> None:
@@ -304,6 +308,9 @@ def is_server(role: Role) -> bool:
         raise TypeError(f"a role is a Role, not {type(role).__name__!r}")
     return role is Role.SERVER
 
+
+# Why a decoder fails that an exception has stopped half-way: nobody knows any more where the next frame begins.
+INTERRUPTED = "decoding was interrupted"
 
 # What no payload can go beyond, so that "no limit" needs no case of its own.
 NO_LIMIT = sys.maxsize

@@ -7,6 +7,8 @@ Floor 3.
 
 from __future__ import annotations
 
+from typing import TypedDict
+
 from ._backend import DecoderLane, take_frame, take_messages
 from ._buffers import flat_view
 from ._typing import Buffer
@@ -15,6 +17,7 @@ from .control import check_close_payload, control_event
 from .errors import ProtocolError, TooManyFragments
 from .events import Event
 from .frames import (
+    INTERRUPTED,
     FrameReader,
     check_close_length,
     check_control_length,
@@ -34,6 +37,7 @@ from .spec import (
     LENGTH,
     OPCODE,
     RSV1,
+    CloseCode,
     Header,
     Opcode,
     Role,
@@ -44,6 +48,15 @@ CLOSE = int(Opcode.CLOSE)
 CONTINUATION = int(Opcode.CONTINUATION)
 
 __all__ = ["Decoder"]
+
+
+class Limits(TypedDict):
+    """What both kinds of decoder take."""
+
+    max_size: int | None
+    max_frame_size: int | None
+    max_fragments: int | None
+    streaming: bool
 
 
 class Decoder(DecoderLane):
@@ -119,11 +132,10 @@ class Decoder(DecoderLane):
                 self._feed(data, position, events)
             else:
                 with flat_view(data) as view:
+                    self._taking = True
                     self._feed(view, position, events)
         except ProtocolError as error:
-            self._failure = copy_of(error)
-            self.release()
-            self._between = False
+            self._fail(error)
             error.events = events
             raise
         self._between = (
@@ -133,6 +145,18 @@ class Decoder(DecoderLane):
             and not self._closed
             and not self._held_back
         )
+        self._taking = False
+
+    def _break_off(self) -> None:
+        """Fail: an exception came out of the last call, and nobody knows any more where a frame begins."""
+        if self._failure is None:
+            self._fail(ProtocolError(INTERRUPTED, CloseCode.INTERNAL_ERROR))
+
+    def _fail(self, error: ProtocolError) -> None:
+        """Raise this from the next call on."""
+        self._failure = copy_of(error)
+        self.release()
+        self._between = False
 
     def _feed(self, data: bytes | memoryview, position: int, events: list[Event]) -> int:
         """Take plain messages in runs, other whole frames by the rules, and the rest piece by piece.

@@ -31,12 +31,13 @@ class DecoderLane:
         frames: how many frames were whole so far.
     """
 
-    __slots__ = ("_between", "_controls", "_held_back", "_masked", "_run_limit", "frames")
+    __slots__ = ("_between", "_controls", "_held_back", "_masked", "_run_limit", "_taking", "frames")
 
     def __init__(self, masked: bool, run_limit: int) -> None:
         self._masked = masked
         self._run_limit = run_limit
         self._between = True
+        self._taking = False
         self._held_back = False
         self._controls: list[Event] | None = None
         self.frames = 0
@@ -74,17 +75,30 @@ class DecoderLane:
             position = self._take(data, events)
             if position == len(data) and self._between:
                 return events
+        else:
+            self._check_whole()
         self._feed_by_rules(data, position, events)
         return events
 
+    def _check_whole(self) -> None:
+        """Fail where the bytes before were not taken to their end."""
+        if self._taking:
+            self._break_off()
+
     def _take(self, data: bytes, events: list[Event]) -> int:
         """Take the run of plain messages that `data` begins with; return where it ends, in bytes."""
+        self._check_whole()
+        self._taking = True
         if not self._between:
             return 0
         position = take_messages(data, 0, self._masked, self._run_limit, events)
         self.frames += len(events)
         self._controls = None
+        self._taking = position < len(data)
         return position
+
+    def _break_off(self) -> None:
+        raise NotImplementedError
 
     def _feed_by_rules(self, data: Buffer, position: int, events: list[Event]) -> None:
         raise NotImplementedError
@@ -233,10 +247,19 @@ class ConnectionLane:
         """
         if self._late_pong is not None or self._owed is not None:
             self._put_what_is_owed()
-        if self._output is None and self.unsent_size < LARGE:
-            self.unsent_size = 0
-            return b"" if self._unpacked is None else self._packed()
-        return b"".join(self._take_chunks())
+        if self._output is not None or self.unsent_size >= LARGE:
+            return self._take_joined()
+        data = b"" if self._unpacked is None else self._packed()
+        self.unsent_size = 0
+        return data
+
+    def _take_joined(self) -> bytes:
+        """Return what is to be written, in one piece, and forget it once there is one."""
+        if self._unpacked is not None:
+            self._pack()
+        data = b"" if self._output is None else b"".join(self._output)
+        self._take_chunks()
+        return data
 
     def _take_chunks(self) -> list[bytes | memoryview]:
         """Return what is to be written, in chunks, and forget it."""
@@ -251,19 +274,22 @@ class ConnectionLane:
         if self.unsent_size >= LARGE:
             self._pack_large()
             return
-        frames = self._packed()
         if self._output is None:
-            self._output = [frames]
-        else:
-            self._output.append(frames)
+            self._output = []
+        self._output.append(b"")  # room first: what is packed must not get lost for want of it
+        self._output[-1] = self._packed()
 
     def _packed(self) -> bytes:
         """Return the frames of the messages that wait for it."""
         run, self._unpacked = self._unpacked, None
         assert run is not None
         count = len(run)
-        frames = pack_messages(run, None if self._take_keys is None else self._take_keys(count))
-        self._count_sent(frames, count)
+        try:
+            frames = pack_messages(run, None if self._take_keys is None else self._take_keys(count))
+            self._count_sent(frames, count)
+        except BaseException:
+            self._unpacked = run
+            raise
         return frames
 
     def _count_sent(self, frames: bytes, messages: int) -> None:
