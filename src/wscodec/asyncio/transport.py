@@ -94,6 +94,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if trailing:
             self.data_received(trailing)
         self._push()
+        if not self._write_paused:
+            self._wake_writers()
 
     # What the event loop calls. It reads into our buffer where it takes us for a BufferedProtocol, as asyncio's do;
     # uvloop takes us for a Protocol, for it has such a buffer itself.
