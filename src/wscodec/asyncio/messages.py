@@ -65,6 +65,7 @@ class MessageChannel(LiveChannel):
         if not isinstance(item, Fragment):
             yield decoding.part(item, True)
             return
+        self._in_parts = True
         for part in begun:
             yield decoding.part(part)
         while True:
