@@ -167,7 +167,7 @@ async def raw_server(play: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[a
     finally:
         server.close()
         await server.wait_closed()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*tasks)
 
 
 @contextlib.asynccontextmanager

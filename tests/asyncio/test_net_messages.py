@@ -287,7 +287,7 @@ async def test_streaming_left_midway_behind_a_recv_that_was_cancelled(role: str,
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05):
                 await ws.recv()
-        peer.send(*(peer.frame(CONT, part.encode(), fin=part is rest[-1]) for part in rest), peer.frame(TEXT, b"next"))
+        peer.send(*(peer.frame(CONT, part.encode(), fin=part == rest[-1]) for part in rest), peer.frame(TEXT, b"next"))
         parts = ws.recv_streaming()
         assert await anext(parts) == "a"
         with pytest.raises(ConcurrencyError):

@@ -14,8 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["threads"]
 
-# A thread is started when all others are at work. More than there are CPUs would not be done sooner.
-_MOST = min(32, os.cpu_count() or 1)
+# One is started where all others are at work; with more of them than CPUs, nothing would be done sooner.
+_MOST = min(8, os.cpu_count() or 1)
 
 
 @functools.cache
