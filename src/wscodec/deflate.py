@@ -79,7 +79,7 @@ class PerMessageDeflate:
         mem_level: 1 to 9, of what we deflate: how much memory it searches in.
         threshold: what is shorter we don't deflate; in bytes.
         background_size: from how many bytes on `await ws.send(message)` of `wscodec.asyncio` has a thread deflate the
-            message, one of the event loop's executor: 128 KiB take about 5 ms. None for never.
+            message, one of a few that the process has for this: 128 KiB take about 5 ms. None for never.
         engine: a module like `zlib`; None for zlib-ng where it is installed, or else zlib, whose compressors are slower
             and take a quarter of the memory.
     """

@@ -15,7 +15,7 @@ import pytest
 from net import ROLES, linked, settled
 
 from wscodec import ConnectionClosed, PerMessageDeflate, PreparedMessage
-from wscodec.asyncio import Broadcast, WebSocket, broadcast
+from wscodec.asyncio import Broadcast, WebSocket, broadcast, messages
 
 pytestmark = pytest.mark.parametrize("role", ROLES)
 modes = pytest.mark.parametrize("alone", [False, True], ids=["takeover", "no-takeover"])
@@ -463,7 +463,12 @@ async def test_error_of_the_compressor_is_that_of_the_call(role: str, alone: boo
             assert [await far.recv() for _ in range(4)] == [TEXTS[0], TEXTS[1], LARGE, TEXTS[0]]
 
 
-async def test_without_a_thread_it_is_compressed_here(role: str) -> None:
+def use(monkeypatch: pytest.MonkeyPatch, executor: ThreadPoolExecutor) -> None:
+    """Have large messages compressed by the threads of `executor`."""
+    monkeypatch.setattr(messages, "threads", lambda: executor)
+
+
+async def test_without_a_thread_it_is_compressed_here(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Full(ThreadPoolExecutor):
         def submit(self, *args: Any, **kwargs: Any) -> Any:
             super().submit(*args, **kwargs)  # the job may be in its queue all the same
@@ -471,7 +476,7 @@ async def test_without_a_thread_it_is_compressed_here(role: str) -> None:
 
     async with gated(role) as (near, far, gate):
         gate.opened.set()
-        near._loop.set_default_executor(Full(1))
+        use(monkeypatch, Full(1))
         for _ in range(3):
             await near.send(LARGE)
             await near.send(TEXTS[0])
@@ -479,10 +484,10 @@ async def test_without_a_thread_it_is_compressed_here(role: str) -> None:
         assert len(gate.threads) == 3
 
 
-async def test_executor_that_drops_its_work(role: str) -> None:
+async def test_executor_that_drops_its_work(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with gated(role) as (near, far, gate):
         executor = ThreadPoolExecutor(1)
-        near._loop.set_default_executor(executor)
+        use(monkeypatch, executor)
         busy = threading.Event()
         executor.submit(busy.wait, SOON)  # it has something else to do first
         gate.opened.set()
@@ -493,13 +498,12 @@ async def test_executor_that_drops_its_work(role: str) -> None:
         assert await far.recv() == LARGE
         assert gate.threads == [threading.get_ident()]
         busy.set()
-        near._loop.set_default_executor(ThreadPoolExecutor(1))
 
 
-async def test_executor_that_is_busy_is_not_waited_for(role: str) -> None:
+async def test_executor_that_is_busy_is_not_waited_for(role: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with gated(role) as (near, far, gate):
         executor = ThreadPoolExecutor(1)
-        near._loop.set_default_executor(executor)
+        use(monkeypatch, executor)
         busy = threading.Event()
         executor.submit(busy.wait, SOON)
         gate.opened.set()
@@ -509,6 +513,45 @@ async def test_executor_that_is_busy_is_not_waited_for(role: str) -> None:
         assert [await far.recv(), await far.recv()] == [LARGE, "behind it"]
         busy.set()
         await task
+
+
+async def test_threads_of_the_application_may_all_wait_for_it(role: str) -> None:
+    async with gated(role) as (near, far, gate):
+        gate.opened.set()
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(ThreadPoolExecutor(1))
+
+        async def send() -> None:
+            await near.send(LARGE)
+
+        await asyncio.to_thread(lambda: asyncio.run_coroutine_threadsafe(send(), loop).result(SOON))
+        assert await far.recv() == LARGE
+        assert threading.get_ident() not in gate.threads
+
+
+def test_event_loop_may_end_before_the_thread(
+    role: str,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    gate = Gate()
+    executor = ThreadPoolExecutor(1)
+    use(monkeypatch, executor)
+
+    async def main() -> None:
+        near_options = {"compression": PerMessageDeflate(engine=gate, background_size=SIZE)}
+        async with linked(role, near_options, {"compression": "deflate"}) as (near, _):
+            await begun(gate, near.send(LARGE))
+            assert near.transport is not None
+            near.transport.abort()
+            await near.wait_closed()
+
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        runner.run(main())
+    gate.opened.set()
+    executor.shutdown()
+    assert not [record for record in caplog.records if record.name == "concurrent.futures"]
 
 
 async def test_slow_reader_is_waited_for(role: str) -> None:

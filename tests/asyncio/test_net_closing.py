@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
-from net import ROLES, echo, facing_raw, linked, listen, raw_client, settled, step, stop_reading, uri
+from net import ROLES, calls_of, echo, facing_raw, linked, listen, raw_client, settled, step, stop_reading, uri
 
 from wscodec import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, State
 from wscodec.asyncio import WebSocket, connect
@@ -357,14 +357,29 @@ async def test_client_waits_for_the_server_to_end_tcp(role: str) -> None:
         await ws.wait_closed()
 
 
+@pytest.mark.parametrize("cancelled", [False, True])
+async def test_waking_those_who_wait_for_the_end_takes_linear_work(role: str, cancelled: bool) -> None:
+    calls = []
+    for count in (50, 400):
+        async with linked(role) as (near, _):
+            waiting = [asyncio.ensure_future(near.wait_closed()) for _ in range(count)]
+            await asyncio.sleep(0)
+            for task in waiting[1:] if cancelled else ():
+                task.cancel()
+            near.transport.abort()
+            calls.append(await calls_of(waiting))
+    few, many = calls
+    assert many < 10 * few
+
+
 async def test_wait_closed_cancelled_leaves_nothing(role: str) -> None:
     async with linked(role) as (near, far):
-        before = near._close_waiters
+        before = list(near._close_waiters)
         for _ in range(3):
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(0.001):
                     await near.wait_closed()
-        assert near._close_waiters == before
+        assert list(near._close_waiters) == before
         await settled(far)
         await near.close()
         step(near.wait_closed())

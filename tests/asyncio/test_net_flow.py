@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from helpers import CLOSE, PING, PONG, TEXT
-from net import ROLES, echo, facing_raw, linked, listen, raw_client, settled, stop_reading
+from net import ROLES, calls_of, echo, facing_raw, linked, listen, raw_client, settled, stop_reading
 
 from wscodec import ConnectionClosed, ConnectionClosedError
 from wscodec.asyncio import WebSocket, connect
@@ -214,6 +214,20 @@ async def test_concurrent_senders_and_pings_in_a_storm(role: str) -> None:
         collected, *_ = await asyncio.gather(collect(), *(send(i) for i in range(500)))
         assert sorted(message[:3] for message in collected) == [b"%03d" % i for i in range(500)]
         assert {len(message) for message in collected} == {3003}
+
+
+async def test_waking_senders_takes_linear_work(role: str) -> None:
+    async with linked(role) as (near, far):
+        calls = []
+        for count in (50, 400):
+            near.pause_writing()
+            senders = [asyncio.create_task(near.send(b"")) for _ in range(count)]
+            await asyncio.sleep(0)
+            near.resume_writing()
+            calls.append(await calls_of(senders))
+            assert [await far.recv() for _ in senders] == [b""] * count
+        few, many = calls
+        assert many < 10 * few
 
 
 async def test_large_messages_wait_for_a_slow_reader(role: str) -> None:

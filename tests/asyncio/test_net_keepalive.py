@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -57,6 +58,24 @@ async def test_pong_settles_earlier_pings_and_unknown_ones_are_dropped(role: str
         peer.send(peer.frame(PONG, b"3"), peer.frame(TEXT, b"x"))
         assert await ws.recv() == "x"
         assert not ws._pings
+
+
+async def test_pongs_for_many_pings_take_linear_work(role: str) -> None:
+    class Pings(dict[Any, Any]):
+        steps = 0
+
+        def __iter__(self) -> Iterator[Any]:
+            for payload in super().__iter__():
+                self.steps += 1
+                yield payload
+
+    async with linked(role) as (near, _):
+        pings: Any = Pings()
+        near._pings = pings
+        waiters = [await near.ping() for _ in range(100)]
+        await asyncio.gather(*waiters)
+        assert not near._pings
+        assert pings.steps <= 2 * len(waiters)
 
 
 async def test_pong_is_sent_unasked(role: str) -> None:

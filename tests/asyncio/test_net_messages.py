@@ -280,6 +280,25 @@ async def test_streaming_left_midway_is_not_taken_for_a_message(role: str) -> No
             await anext(parts)
 
 
+@pytest.mark.parametrize("rest", [["b"], ["b", "c"]])
+async def test_streaming_left_midway_behind_a_recv_that_was_cancelled(role: str, rest: list[str]) -> None:
+    async with facing_raw(role, streaming=True) as (ws, peer):
+        peer.send(peer.frame(TEXT, b"a", fin=False))
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05):
+                await ws.recv()
+        peer.send(*(peer.frame(CONT, part.encode(), fin=part == rest[-1]) for part in rest), peer.frame(TEXT, b"next"))
+        parts = ws.recv_streaming()
+        assert await anext(parts) == "a"
+        with pytest.raises(ConcurrencyError):
+            await ws.recv()
+        with pytest.raises(ConcurrencyError):
+            await anext(ws.recv_streaming())
+        assert [part async for part in parts] == rest
+        assert await ws.recv() == "next"
+        peer.send(peer.frame(CLOSE))
+
+
 async def test_recv_streaming_without_streaming_yields_one_part(role: str) -> None:
     async with linked(role) as (near, far):
         await far.send(["a", "b"])

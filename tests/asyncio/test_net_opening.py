@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 from typing import Any
 
 import pytest
-from helpers import KEY, TEXT, frame
+from helpers import KEY, PING, PONG, TEXT, frame
 from net import REQUEST, Peer, address, echo, idle, linked, listen, raw_client, raw_server, response_to, uri
 
 from wscodec import BadResponse, BadStatus, ConnectionClosed, HandshakeError
@@ -147,6 +148,48 @@ async def test_process_request_bytes_behind_the_request_are_kept() -> None:
         peer.send(peer.frame(TEXT, b"later"))
         await peer.head()
         assert [await peer.next_frame(), await peer.next_frame()] == [(TEXT, b"early"), (TEXT, b"later")]
+
+
+@pytest.mark.parametrize("call", ["send", "ping", "pong"])
+async def test_process_request_may_have_a_task_that_sends(call: str) -> None:
+    begun = []
+
+    async def process_request(ws: ServerConnection, request: Request) -> None:
+        async def early() -> None:
+            await getattr(ws, call)("early")
+
+        begun.append(asyncio.create_task(early()))
+        await asyncio.sleep(0)
+
+    async def handler(ws: ServerConnection) -> None:
+        await begun[0]
+        await ws.send("later")
+
+    async with listen(handler, process_request=process_request) as server, raw_client(server) as peer:
+        opcodes = {"send": TEXT, "ping": PING, "pong": PONG}
+        assert await peer.next_frame() == (opcodes[call], b"early")
+        assert await peer.next_frame() == (TEXT, b"later")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks can't be eager")
+async def test_eager_handlers_and_tasks_of_on_open_send_first() -> None:
+    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+    greetings = []
+
+    def on_open(ws: WebSocket) -> None:
+        async def greet() -> None:
+            await ws.send("hello")
+            await ws.send("how are you")
+
+        greetings.append(asyncio.create_task(greet()))
+
+    async def handler(ws: ServerConnection) -> None:
+        await ws.send("welcome")
+        await echo(ws)
+
+    async with listen(handler) as server, connect(uri(server), on_open=on_open) as ws:
+        assert [await ws.recv() for _ in range(3)] == ["welcome", "hello", "how are you"]
+        await greetings[0]
 
 
 @pytest.mark.parametrize("kind", ["raises", "raises later", "bad header", "no response", "101"])

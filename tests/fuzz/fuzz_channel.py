@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from random import Random
 from typing import Any
+from unittest.mock import patch
 
 from fuzz_deflate import some_deflate, some_parameters
 from fuzz_input import CLOSE_CODES, cut, some_bytes, some_message, some_text, stream
@@ -16,6 +17,7 @@ from fuzz_targets import MESSAGES, Difference, Observe, known_keys
 from implementations import Implementation
 
 from wscodec import AgreedDeflate, PerMessageDeflate, Role
+from wscodec.asyncio import messages
 from wscodec.asyncio._options import Options
 from wscodec.asyncio.connection import ClientConnection, ServerConnection
 
@@ -98,8 +100,7 @@ class Script:
         self.ws._start(b"", False)
         self.tasks: list[asyncio.Task[Any]] = []
         self._lost = False
-        self._threads = ScriptedThreads()
-        asyncio.get_running_loop().set_default_executor(self._threads)
+        self.threads = ScriptedThreads()
 
     def feed(self, data: bytes) -> None:
         if not self._lost and not self.transport.ended:
@@ -138,7 +139,7 @@ class Script:
 
     async def tick(self) -> bytes:
         """Let all that can go on do so, threads that were begun before, too; return what was written."""
-        self._threads.work()
+        self.threads.work()
         for _ in range(6):
             await asyncio.sleep(0)
         if self.transport.ended in ("closed", "aborted"):
@@ -209,7 +210,9 @@ def channel(rng: Random) -> Observe:
     def observe(_: Implementation) -> Any:
         async def main() -> Any:
             agreed = None if parameters is None else AgreedDeflate(PerMessageDeflate(**deflate), parameters)
-            return await _play(Script(role, limits, agreed), plan)
+            script = Script(role, limits, agreed)
+            with patch.object(messages, "threads", lambda: script.threads):
+                return await _play(script, plan)
 
         with known_keys():
             return asyncio.run(main())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import TracebackType
@@ -22,7 +21,7 @@ from ..spec import CloseCode, Role, State
 from ..stats import Stats
 from ._options import STOPS, LoggerLike, Options, closing_code
 from .messages import MessageChannel
-from .transport import Waiter
+from .transport import Waiters
 
 __all__ = ["ClientConnection", "ConnectionStats", "ServerConnection", "WebSocket"]
 
@@ -82,7 +81,7 @@ class WebSocket(MessageChannel):
         self._id: uuid.UUID | None = None
         self._addresses: tuple[Any, Any] = (None, None)
         self._registry: Registry | None = None
-        self._close_waiters: Sequence[Waiter] = ()
+        self._close_waiters: Waiters = ()
 
     # Facts.
 
@@ -178,11 +177,14 @@ class WebSocket(MessageChannel):
         if self._transport is None:
             return
         waiter = self._loop.create_future()
-        self._close_waiters = (*self._close_waiters, waiter)
+        waiters = self._close_waiters = self._close_waiters or {}
+        waiters[waiter] = None
         try:
             await waiter
         finally:
-            self._close_waiters = tuple(other for other in self._close_waiters if other is not waiter)
+            del waiters[waiter]
+            if not waiters:
+                self._close_waiters = ()
 
     async def __aenter__(self) -> WebSocket:
         return self

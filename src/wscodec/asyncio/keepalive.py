@@ -9,6 +9,7 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Sequence
+from itertools import takewhile
 
 from .._typing import Buffer
 from ..deflate import AgreedDeflate
@@ -110,12 +111,10 @@ class LiveChannel(Channel):
         if not pings or payload not in pings:
             return
         self.latency = now - pings[payload][1]
-        for other in list(pings):
+        for other in [*takewhile(payload.__ne__, pings), payload]:
             waiter, sent_at = pings.pop(other)
             if not waiter.done():
                 waiter.set_result(now - sent_at)
-            if other == payload:
-                return
 
     def _keep_alive(self, doubted: bool) -> None:
         """Send the next ping, or give the peer up: what the timer calls."""

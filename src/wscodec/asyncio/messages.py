@@ -18,6 +18,7 @@ from ..errors import ConcurrencyError, ConnectionClosed, ConnectionClosedOK
 from ..events import Fragment
 from ._options import Options
 from ._parts import Decoding, convert, has_size, is_in_parts, iterate
+from ._threads import threads
 from .keepalive import LiveChannel
 from .transport import Waiter
 
@@ -65,6 +66,7 @@ class MessageChannel(LiveChannel):
         if not isinstance(item, Fragment):
             yield decoding.part(item, True)
             return
+        self._in_parts = True
         for part in begun:
             yield decoding.part(part)
         while True:
@@ -185,7 +187,7 @@ class MessageChannel(LiveChannel):
             raise
         sent = self._loop.create_future()
         try:
-            job = self._loop.run_in_executor(None, deflation.run)
+            job = self._loop.run_in_executor(threads(), deflation.run)
         except RuntimeError:  # no thread can be started: then here
             self._end_large(deflation, sent)
         else:

@@ -25,6 +25,8 @@ __all__ = ["Channel", "Item"]
 
 Item: TypeAlias = "str | bytes | Fragment"
 Waiter: TypeAlias = "asyncio.Future[None]"
+# Those who wait, in their order: shared while there are none, and left in one step, however many there are.
+Waiters: TypeAlias = "dict[Waiter, None] | tuple[()]"
 
 # How much of `close_timeout` the application has to answer what came before the peer's Close frame: not all,
 # for the peer may well have the same timeout.
@@ -72,7 +74,7 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         self._options = options
         self._round: int | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._write_waiters: Sequence[Waiter] = ()
+        self._write_waiters: Waiters = ()
         self._eof = False
         self._going_on = False
         self._answered = False
@@ -94,6 +96,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if trailing:
             self.data_received(trailing)
         self._push()
+        if not self._write_paused:
+            self._wake_writers()
 
     # What the event loop calls. It reads into our buffer where it takes us for a BufferedProtocol, as asyncio's do;
     # uvloop takes us for a Protocol, for it has such a buffer itself.
@@ -181,11 +185,14 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         """Wait until the transport takes more; ConnectionClosed where it never will."""
         while self._write_paused and self._transport is not None:
             waiter = self._loop.create_future()
-            self._write_waiters = (*self._write_waiters, waiter)
+            waiters = self._write_waiters = self._write_waiters or {}
+            waiters[waiter] = None
             try:
                 await waiter
             finally:
-                self._write_waiters = tuple(other for other in self._write_waiters if other is not waiter)
+                del waiters[waiter]
+                if not waiters:
+                    self._write_waiters = ()
         if self._transport is None:
             raise self._connection.closed_error()
 
