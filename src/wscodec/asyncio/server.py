@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from ..control import close_payload
 from ..errors import ConnectionClosed
 from ..handshake import Request, Response
 from ..headers import OriginsLike, allowed_origins
@@ -95,8 +96,12 @@ class Server:
             close_connections: False leaves the connections to end by themselves.
             code, reason: for their Close frames.
 
+        Raises:
+            ValueError: the code may not be sent; then nothing has changed.
+
         RFC 6455 §7.4.1.
         """
+        close_payload(code, reason)  # to complain now, and not behind the caller's back
         if self._closing is not None:
             return
         assert self._server is not None
