@@ -21,7 +21,7 @@ from ..handshake import Request, Response
 from ..headers import OriginsLike, allowed_origins
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, State
 from ._accepting import Accepting, Admission
-from ._options import CompressionLike, LoggerLike, Opening, Options
+from ._options import CompressionLike, LoggerLike, Opening, Options, check_time
 from .connection import ServerConnection
 
 __all__ = ["Server", "serve", "unix_serve"]
@@ -236,7 +236,7 @@ class serve(Opening[Server]):
         ssl, sock, kwargs: as `loop.create_server` takes them.
 
     Raises:
-        ValueError, TypeError: a setting makes no sense.
+        ValueError, TypeError: a setting makes no sense; times are finite and above 0, or None.
         OSError: we can't listen there.
     """
 
@@ -271,6 +271,7 @@ class serve(Opening[Server]):
     ) -> None:
         if (handler is None) == (on_messages is None):
             raise TypeError("say either handler or on_messages")
+        check_time("open_timeout", open_timeout)
         self._handler = handler
         self._options = Options.of(
             logger or logging.getLogger("wscodec.server"), max_queue, write_limit, compression,
