@@ -281,6 +281,30 @@ async def test_eof_from_a_peer_that_does_not_read_is_cut(role: str) -> None:
         peer.writer.transport.abort()
 
 
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("end", [(CLOSE, close_payload(4000)), (0x3, b"")])
+async def test_eof_behind_the_last_frame_leaves_time_for_ours(role: str, end: tuple[int, bytes], reads: bool) -> None:
+    async with facing_raw(role, close_timeout=10 if reads else 0.05) as (ws, peer):
+        ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        peer.writer.transport.pause_reading()
+        while not ws._write_paused:
+            ws.send_nowait(b"x" * 60_000)
+            await asyncio.sleep(0)
+        ws.send_nowait(b"last")
+        ws.close_nowait(4001)
+        assert ws.stats.unsent_size > 0
+        peer.send(peer.frame(*end))
+        peer.writer.write_eof()
+        while not ws._eof:
+            await asyncio.sleep(0)
+        if reads:
+            peer.writer.transport.resume_reading()
+            assert (await peer.frames())[-2:] == [(BINARY, b"last"), (CLOSE, close_payload(4001))]
+        await ws.wait_closed()
+        assert ws.close_code == (4000 if end[0] == CLOSE else 1002)
+        peer.writer.transport.abort()
+
+
 async def test_bytes_after_the_end_are_dropped(role: str) -> None:
     async with facing_raw(role, close_timeout=0.2) as (ws, peer):
         peer.send(b"\xff\xff")

@@ -120,13 +120,15 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             self._regulate()
 
     def eof_received(self) -> bool:
-        """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
+        """Take the end of the peer's bytes; go on writing where our Close frame is still to be written."""
         self._eof = True
         transport = self._transport
         assert transport is not None
         if self._connection.held_back:  # over TLS, the end may come with the bytes before it, though reading is paused
             self._take_the_rest()
-        keep_open: bool = self._connection.close_owed and transport.can_write_eof()
+        connection = self._connection
+        unwritten = connection.close_owed or (connection.finished and connection.unsent_size > 0)
+        keep_open: bool = unwritten and transport.can_write_eof()
         self._begin_closing()
         if not keep_open:
             self._held = False
@@ -309,6 +311,10 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _close_transport(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
     def _shut_down(self) -> None:
         """End our side of TCP once neither side has anything more to say.
 
@@ -321,7 +327,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if transport is None or transport.is_closing() or not connection.finished or connection.unsent_size:
             return
         if self._eof:
-            transport.close()
+            # Not at once: one of asyncio's that is closed within `resume_writing` calls `connection_lost` twice.
+            self._loop.call_soon(self._close_transport)
         elif self._role is Role.SERVER:
             end_output(transport)
 
