@@ -224,6 +224,31 @@ async def test_send_fragments_that_do_not_fit_fail_the_connection(role: str, par
         assert far.close_code == near.close_code == 1011
 
 
+async def test_send_behind_fragments_that_stall_ends_with_the_connection(role: str) -> None:
+    async def parts(*begun: str) -> Any:
+        for part in begun:
+            yield part
+        await asyncio.Event().wait()
+
+    async with linked(role) as (near, far):
+        stalled = [asyncio.create_task(near.send(parts("a")))]
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(near.send(message)) for message in ("b", ["c"], "d")]
+        await settled(near)
+        far.transport.abort()
+        for task in waiting:
+            with pytest.raises(ConnectionClosedError):
+                await task
+        stalled.append(asyncio.create_task(near.send(parts())))
+        await asyncio.sleep(0)
+        for message in ("e", ["f"]):
+            with pytest.raises(ConnectionClosedError):
+                await near.send(message)
+        for task in stalled:
+            task.cancel()
+        await asyncio.gather(*stalled, return_exceptions=True)
+
+
 async def test_send_fragments_cancelled_midway_fails_the_connection(role: str) -> None:
     async def parts() -> Any:
         yield "a"

@@ -152,7 +152,12 @@ class MessageChannel(LiveChannel):
             self._flush()
 
     async def _take_turn(self) -> None:
-        """Wait until no other message is being sent in several steps, and those that came first are sent."""
+        """Wait until no other message is being sent in several steps, and those that came first are sent.
+
+        Where the connection is lost, there is nothing to wait for, and sending says so.
+        """
+        if self._transport is None:
+            return
         if self._sending is None:
             self._sending = deque()
             return
@@ -174,6 +179,11 @@ class MessageChannel(LiveChannel):
                 waiter.set_result(None)
                 return
         self._sending = None
+
+    def _end_turns(self) -> None:
+        """Have all go on who wait for their turn: the connection is lost, and sending says so."""
+        while self._sending is not None:
+            self._end_turn()
 
     async def _send_large(self, message: Message, text: bool | None) -> None:
         """Send a message that a thread compresses; one that was begun is sent even if this is cancelled."""
