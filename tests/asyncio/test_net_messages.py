@@ -61,6 +61,24 @@ async def test_recv_twice_at_once_is_refused(role: str) -> None:
         assert await first == "for the first"
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("woken", [False, True])
+async def test_recv_right_behind_a_cancelled_one_is_served(role: str, streaming: bool, woken: bool) -> None:
+    async with linked(role, near={"streaming": streaming}) as (near, far):
+        for again in (near.recv, lambda: anext(near)):
+            first = asyncio.create_task(again())
+            await asyncio.sleep(0)
+            if woken:
+                await far.send("hello")
+                while not near._unread:
+                    await asyncio.sleep(0)
+            else:
+                far.send_nowait("hello")
+            first.cancel()
+            assert await again() == "hello"
+            assert first.cancelled()
+
+
 @pytest.mark.parametrize(
     ("sent", "decode", "received"),
     [("é", None, "é"), ("é", False, b"\xc3\xa9"), ("é", True, "é"), (b"\xc3\xa9", True, "é"), (b"a", False, b"a")],

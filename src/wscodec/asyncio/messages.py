@@ -93,6 +93,8 @@ class MessageChannel(LiveChannel):
 
     async def _wait_for_item(self, *, first: bool) -> None:
         """Wait until there is something in the queue, the `first` of a message; errors as in `recv`."""
+        if self._waiter is not None and self._waiter.done():
+            await asyncio.sleep(0)  # a call that was cancelled, or has its message, ends in this tick
         if self._waiter is not None:
             raise ConcurrencyError("another task is receiving")
         if first and self._in_parts:
