@@ -13,7 +13,7 @@ from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 from net import ROLES, echo, facing_raw, linked, listen, raw_client, settled, step, stop_reading, uri
 
 from wscodec import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, State
-from wscodec.asyncio import WebSocket, connect
+from wscodec.asyncio import WebSocket, connect, transport
 
 pytestmark = pytest.mark.parametrize("role", ROLES)
 
@@ -206,6 +206,18 @@ async def test_close_that_waits_for_the_application_waits_no_longer_than_the_tim
             assert await peer.next_frame() == (CLOSE, close_payload(1000))
             await ws.wait_closed()
             assert ws.close_code == 1000
+
+
+async def test_close_that_waits_for_the_application_goes_out_without_a_timeout_too(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_PATIENCE_WITHOUT_TIMEOUT", 0.05)
+    async with facing_raw(role, close_timeout=None) as (ws, peer):
+        peer.send(peer.frame(TEXT, b"unread"), peer.frame(CLOSE, close_payload(4000)))
+        assert await peer.next_frame() == (CLOSE, close_payload(4000))
+        await peer.close()
+        await ws.wait_closed()
+        assert await ws.recv() == "unread"
 
 
 async def test_close_that_comes_alone_is_answered_at_once(role: str) -> None:

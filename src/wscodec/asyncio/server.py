@@ -227,7 +227,9 @@ class serve(Opening[Server]):
         open_timeout: for the opening handshake, from accept on and with TLS, in seconds.
         ping_interval: between pings, in seconds; None for no pings.
         ping_timeout: how long a peer that we pinged may be silent, in seconds.
-        close_timeout: for the closing handshake, in seconds; then TCP is cut.
+        close_timeout: for the closing handshake, in seconds; then TCP is cut. Where a peer closes and a message of its
+            is still unread, our Close frame waits for the application to answer, for half of this at most (5 seconds
+            where it is None): a handler that never receives makes the peer's `close()` take so long.
         max_size: of a message, in bytes; None for no limit.
         max_fragments: the most frames that a message may come in.
         max_queue: how many messages may wait unread before we stop reading, or (high, low); None for no limit.

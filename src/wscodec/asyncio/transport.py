@@ -30,6 +30,9 @@ Waiter: TypeAlias = "asyncio.Future[None]"
 # for the peer may well have the same timeout.
 _PATIENCE = 0.5
 
+# How long that is, in seconds, where there is no `close_timeout`.
+_PATIENCE_WITHOUT_TIMEOUT = 5
+
 # One read buffer for each event loop. All that is in it is taken before the loop reads again.
 _BUFFER_SIZE = 1 << 18
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -282,10 +285,13 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             self._push()
 
     def _start_deadline(self, share: float) -> None:
-        """Give the closing handshake that share of its time."""
+        """Give the closing handshake that share of its time; where that has no limit, the application has one."""
         self._stop_timer()
-        if self._options.close_timeout is not None:
-            self._timer = self._loop.call_later(self._options.close_timeout * share, self._on_deadline)
+        timeout = self._options.close_timeout
+        if timeout is not None:
+            self._timer = self._loop.call_later(timeout * share, self._on_deadline)
+        elif self._held:
+            self._timer = self._loop.call_later(_PATIENCE_WITHOUT_TIMEOUT, self._on_deadline)
 
     def _wake_at(self, when: float) -> None:
         """Have `_keep_alive` called at about `when`, by the clock of the loop."""
