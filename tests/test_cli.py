@@ -298,6 +298,17 @@ class TestServe:
 
 
 class TestConnect:
+    def test_output_that_is_closed_ends_it_quietly(self, echo):
+        command = [*COMMAND, "connect", echo]
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        with subprocess.Popen(command, **pipes) as process:
+            process.stdout.readline()
+            process.stdout.close()
+            process.stdin.write(b"a line\n")
+            process.stdin.flush()
+            assert process.stderr.read() == b""
+            assert process.wait(TIMEOUT) == 0
+
     def test_piped_lines_are_sent_and_answers_printed(self, echo):
         done = run("connect", echo, stdin="hello\n\nGrüße 🌍\r\nno newline")
         assert (done.returncode, done.stderr) == (0, "")

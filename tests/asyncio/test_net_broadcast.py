@@ -102,6 +102,14 @@ async def test_broadcast_leaves_out_the_closed_and_those_amid_a_message() -> Non
         task.cancel()
 
 
+async def test_broadcast_leaves_out_those_that_were_cut() -> None:
+    async with listen(on_messages=print) as server, connect(uri(server)) as ws:
+        (far,) = server.connections
+        for end in (far, ws):
+            end.transport.abort()
+            assert broadcast([end], "m") == Broadcast(closed=1)
+
+
 async def test_broadcast_refuses_before_it_sends() -> None:
     async with crowd(1) as (server, _):
         (ws,) = server.connections

@@ -13,7 +13,7 @@ from helpers import BINARY, CLOSE, PING, PONG, TEXT, close_payload
 from net import ROLES, calls_of, echo, facing_raw, linked, listen, raw_client, settled, step, stop_reading, uri
 
 from wscodec import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK, State
-from wscodec.asyncio import WebSocket, connect
+from wscodec.asyncio import WebSocket, connect, transport
 
 pytestmark = pytest.mark.parametrize("role", ROLES)
 
@@ -208,6 +208,18 @@ async def test_close_that_waits_for_the_application_waits_no_longer_than_the_tim
             assert ws.close_code == 1000
 
 
+async def test_close_that_waits_for_the_application_goes_out_without_a_timeout_too(
+    role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "_PATIENCE_WITHOUT_TIMEOUT", 0.05)
+    async with facing_raw(role, close_timeout=None) as (ws, peer):
+        peer.send(peer.frame(TEXT, b"unread"), peer.frame(CLOSE, close_payload(4000)))
+        assert await peer.next_frame() == (CLOSE, close_payload(4000))
+        await peer.close()
+        await ws.wait_closed()
+        assert await ws.recv() == "unread"
+
+
 async def test_close_that_comes_alone_is_answered_at_once(role: str) -> None:
     async def ticker(ws: WebSocket) -> None:
         await ws.recv()
@@ -278,6 +290,30 @@ async def test_eof_from_a_peer_that_does_not_read_is_cut(role: str) -> None:
         peer.writer.write_eof()
         await ws.wait_closed()
         assert ws.close_code == 1006
+        peer.writer.transport.abort()
+
+
+@pytest.mark.parametrize("reads", [True, False])
+@pytest.mark.parametrize("end", [(CLOSE, close_payload(4000)), (0x3, b"")])
+async def test_eof_behind_the_last_frame_leaves_time_for_ours(role: str, end: tuple[int, bytes], reads: bool) -> None:
+    async with facing_raw(role, close_timeout=10 if reads else 0.05) as (ws, peer):
+        ws.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 16)
+        peer.writer.transport.pause_reading()
+        while not ws._write_paused:
+            ws.send_nowait(b"x" * 60_000)
+            await asyncio.sleep(0)
+        ws.send_nowait(b"last")
+        ws.close_nowait(4001)
+        assert ws.stats.unsent_size > 0
+        peer.send(peer.frame(*end))
+        peer.writer.write_eof()
+        while not ws._eof:
+            await asyncio.sleep(0)
+        if reads:
+            peer.writer.transport.resume_reading()
+            assert (await peer.frames())[-2:] == [(BINARY, b"last"), (CLOSE, close_payload(4001))]
+        await ws.wait_closed()
+        assert ws.close_code == (4000 if end[0] == CLOSE else 1002)
         peer.writer.transport.abort()
 
 

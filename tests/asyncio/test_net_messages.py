@@ -61,6 +61,24 @@ async def test_recv_twice_at_once_is_refused(role: str) -> None:
         assert await first == "for the first"
 
 
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("woken", [False, True])
+async def test_recv_right_behind_a_cancelled_one_is_served(role: str, streaming: bool, woken: bool) -> None:
+    async with linked(role, near={"streaming": streaming}) as (near, far):
+        for again in (near.recv, lambda: anext(near)):
+            first = asyncio.create_task(again())
+            await asyncio.sleep(0)
+            if woken:
+                await far.send("hello")
+                while not near._unread:
+                    await asyncio.sleep(0)
+            else:
+                far.send_nowait("hello")
+            first.cancel()
+            assert await again() == "hello"
+            assert first.cancelled()
+
+
 @pytest.mark.parametrize(
     ("sent", "decode", "received"),
     [("é", None, "é"), ("é", False, b"\xc3\xa9"), ("é", True, "é"), (b"\xc3\xa9", True, "é"), (b"a", False, b"a")],
@@ -222,6 +240,31 @@ async def test_send_fragments_that_do_not_fit_fail_the_connection(role: str, par
             await near.send(parts, text=text)
         await far.wait_closed()
         assert far.close_code == near.close_code == 1011
+
+
+async def test_send_behind_fragments_that_stall_ends_with_the_connection(role: str) -> None:
+    async def parts(*begun: str) -> Any:
+        for part in begun:
+            yield part
+        await asyncio.Event().wait()
+
+    async with linked(role) as (near, far):
+        stalled = [asyncio.create_task(near.send(parts("a")))]
+        await asyncio.sleep(0)
+        waiting = [asyncio.create_task(near.send(message)) for message in ("b", ["c"], "d")]
+        await settled(near)
+        far.transport.abort()
+        for task in waiting:
+            with pytest.raises(ConnectionClosedError):
+                await task
+        stalled.append(asyncio.create_task(near.send(parts())))
+        await asyncio.sleep(0)
+        for message in ("e", ["f"]):
+            with pytest.raises(ConnectionClosedError):
+                await near.send(message)
+        for task in stalled:
+            task.cancel()
+        await asyncio.gather(*stalled, return_exceptions=True)
 
 
 async def test_send_fragments_cancelled_midway_fails_the_connection(role: str) -> None:

@@ -113,6 +113,18 @@ async def test_shutdown_with_a_code_of_its_own_and_without_connections() -> None
     assert not server.is_serving()
 
 
+@pytest.mark.parametrize("close_connections", [True, False])
+async def test_shutdown_with_a_code_that_may_not_be_sent_changes_nothing(close_connections: bool) -> None:
+    async with listen(echo) as server, connect(uri(server)) as ws:
+        with pytest.raises(ValueError, match="1005"):
+            server.close(close_connections, code=1005)
+        assert server.is_serving()
+        await settled(ws)
+        server.close(code=1012)
+        await ws.wait_closed()
+        assert ws.close_code == 1012
+
+
 async def test_shutdown_can_leave_connections_alone() -> None:
     async with listen(echo) as server:
         async with connect(uri(server)) as ws:

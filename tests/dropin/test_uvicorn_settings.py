@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import socket
 import ssl
@@ -71,7 +72,7 @@ def test_keepalive_timeout_ends_the_connection(hosts: Hosts) -> None:
     assert outcome.app[-1] == closed(1011, "keepalive ping timeout")
 
 
-@pytest.mark.parametrize("interval", [None, 0])
+@pytest.mark.parametrize("interval", [None, 0, math.inf])
 def test_keepalive_can_be_off(hosts: Hosts, interval: float | None) -> None:
     host = hosts.get(ws_ping_interval=interval, ws_ping_timeout=0.05)
     with client_of(host, echo) as (client, outcome):

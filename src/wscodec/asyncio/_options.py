@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import math
 import socket
 import sys
 from collections.abc import Callable, Coroutine, Generator
@@ -28,6 +29,7 @@ __all__ = [
     "LoggerLike",
     "Opening",
     "Options",
+    "check_time",
     "closing_code",
     "end_output",
     "set_nodelay",
@@ -79,13 +81,12 @@ class Options:
         """Return the settings for these arguments of `serve` and `connect`.
 
         Raises:
-            ValueError: a limit is negative, a low mark is above its high mark, a time is not above 0, or
-                there is no such `compression`.
+            ValueError: a limit is negative, a low mark is above its high mark, a time is not above 0 or
+                without end, or there is no such `compression`.
             TypeError: a limit is not a number.
         """
         for name in ("ping_interval", "ping_timeout", "close_timeout"):
-            if settings[name] is not None and not settings[name] > 0:
-                raise ValueError(f"{name} is a number of seconds above 0 or None, not {settings[name]!r}")
+            check_time(name, settings[name])
         # To complain now, and not as the first peer comes.
         Connection(Role.SERVER, max_size=settings.get("max_size"), max_fragments=settings.get("max_fragments"))
         queue_high, queue_low = (sys.maxsize, sys.maxsize) if max_queue is None else _marks("max_queue", max_queue)
@@ -123,6 +124,12 @@ def _marks(name: str, limit: int | tuple[int, int]) -> tuple[int, int]:
     if not 0 <= low <= high:
         raise ValueError(f"{name} is a high mark or (high, low), each 0 or more, not {limit!r}")
     return high, low
+
+
+def check_time(name: str, seconds: float | None) -> None:
+    """Refuse what is no time to wait for: ValueError for 0 and less, for infinity, and for what is no number."""
+    if seconds is not None and not 0 < seconds < math.inf:
+        raise ValueError(f"{name} is a finite number of seconds above 0, or None, not {seconds!r}")
 
 
 def _step(*times: float | None) -> float:

@@ -70,6 +70,9 @@ def broadcast(
     count, others = write_frame(connections, prepared.frame)
     result = Broadcast(sent=count)
     for ws in others:
+        if ws._transport is not None and ws._transport.is_closing():
+            result.closed += 1
+            continue
         if ws._write_paused and slow != "send":
             _pass_over(ws, slow, result)
             continue

@@ -17,7 +17,7 @@ from ..handshake import ClientHandshake
 from ..headers import HeadersLike
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE
 from ..uri import WebSocketURI, parse_uri
-from ._options import CompressionLike, LoggerLike, Opening, Options, closing_code, set_nodelay
+from ._options import CompressionLike, LoggerLike, Opening, Options, check_time, closing_code, set_nodelay
 from .connection import ClientConnection
 
 __all__ = ["connect", "unix_connect"]
@@ -141,7 +141,7 @@ class connect(Opening[ClientConnection]):
         kwargs: as `loop.create_connection` takes them; host and port override the URI's, sock replaces them.
 
     Raises:
-        ValueError, TypeError: a setting makes no sense, or `uri` is not a WebSocket URI.
+        ValueError, TypeError: a setting makes no sense, as in `serve`, or `uri` is not a WebSocket URI.
         OSError: TCP or TLS failed.
         TimeoutError: `open_timeout` is over.
         HandshakeError: the server refused us, or its response is wrong.
@@ -176,6 +176,7 @@ class connect(Opening[ClientConnection]):
     ) -> None:
         if proxy is not None:
             raise ValueError("there are no proxies: leave it None")
+        check_time("open_timeout", open_timeout)
         self._uri = uri
         self._options = Options.of(
             logger or logging.getLogger("wscodec.client"), max_queue, write_limit, compression,

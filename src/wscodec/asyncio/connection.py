@@ -259,6 +259,7 @@ class WebSocket(MessageChannel):
             if not waiter.done():
                 waiter.set_result(None)
         self._wake_writers()
+        self._end_turns()
         self._on_end()
 
 

@@ -95,6 +95,8 @@ class MessageChannel(LiveChannel):
 
     async def _wait_for_item(self, *, first: bool) -> None:
         """Wait until there is something in the queue, the `first` of a message; errors as in `recv`."""
+        if self._waiter is not None and self._waiter.done():
+            await asyncio.sleep(0)  # a call that was cancelled, or has its message, ends in this tick
         if self._waiter is not None:
             raise ConcurrencyError("another task is receiving")
         if first and self._in_parts:
@@ -154,7 +156,12 @@ class MessageChannel(LiveChannel):
             self._flush()
 
     async def _take_turn(self) -> None:
-        """Wait until no other message is being sent in several steps, and those that came first are sent."""
+        """Wait until no other message is being sent in several steps, and those that came first are sent.
+
+        Where the connection is lost, there is nothing to wait for, and sending says so.
+        """
+        if self._transport is None:
+            return
         if self._sending is None:
             self._sending = deque()
             return
@@ -176,6 +183,11 @@ class MessageChannel(LiveChannel):
                 waiter.set_result(None)
                 return
         self._sending = None
+
+    def _end_turns(self) -> None:
+        """Have all go on who wait for their turn: the connection is lost, and sending says so."""
+        while self._sending is not None:
+            self._end_turn()
 
     async def _send_large(self, message: Message, text: bool | None) -> None:
         """Send a message that a thread compresses; one that was begun is sent even if this is cancelled."""

@@ -15,12 +15,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from ..control import close_payload
 from ..errors import ConnectionClosed
 from ..handshake import Request, Response
 from ..headers import OriginsLike, allowed_origins
 from ..spec import DEFAULT_MAX_FRAGMENTS, DEFAULT_MAX_SIZE, CloseCode, State
 from ._accepting import Accepting, Admission
-from ._options import CompressionLike, LoggerLike, Opening, Options
+from ._options import CompressionLike, LoggerLike, Opening, Options, check_time
 from .connection import ServerConnection
 
 __all__ = ["Server", "serve", "unix_serve"]
@@ -95,8 +96,12 @@ class Server:
             close_connections: False leaves the connections to end by themselves.
             code, reason: for their Close frames.
 
+        Raises:
+            ValueError: the code may not be sent; then nothing has changed.
+
         RFC 6455 §7.4.1.
         """
+        close_payload(code, reason)  # to complain now, and not behind the caller's back
         if self._closing is not None:
             return
         assert self._server is not None
@@ -222,7 +227,9 @@ class serve(Opening[Server]):
         open_timeout: for the opening handshake, from accept on and with TLS, in seconds.
         ping_interval: between pings, in seconds; None for no pings.
         ping_timeout: how long a peer that we pinged may be silent, in seconds.
-        close_timeout: for the closing handshake, in seconds; then TCP is cut.
+        close_timeout: for the closing handshake, in seconds; then TCP is cut. Where a peer closes and a message of its
+            is still unread, our Close frame waits for the application to answer, for half of this at most (5 seconds
+            where it is None): a handler that never receives makes the peer's `close()` take so long.
         max_size: of a message, in bytes; None for no limit.
         max_fragments: the most frames that a message may come in.
         max_queue: how many messages may wait unread before we stop reading, or (high, low); None for no limit.
@@ -231,7 +238,7 @@ class serve(Opening[Server]):
         ssl, sock, kwargs: as `loop.create_server` takes them.
 
     Raises:
-        ValueError, TypeError: a setting makes no sense.
+        ValueError, TypeError: a setting makes no sense; times are finite and above 0, or None.
         OSError: we can't listen there.
     """
 
@@ -266,6 +273,7 @@ class serve(Opening[Server]):
     ) -> None:
         if (handler is None) == (on_messages is None):
             raise TypeError("say either handler or on_messages")
+        check_time("open_timeout", open_timeout)
         self._handler = handler
         self._options = Options.of(
             logger or logging.getLogger("wscodec.server"), max_queue, write_limit, compression,

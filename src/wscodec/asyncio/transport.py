@@ -32,6 +32,9 @@ Waiters: TypeAlias = "dict[Waiter, None] | tuple[()]"
 # for the peer may well have the same timeout.
 _PATIENCE = 0.5
 
+# How long that is, in seconds, where there is no `close_timeout`.
+_PATIENCE_WITHOUT_TIMEOUT = 5
+
 # One read buffer for each event loop. All that is in it is taken before the loop reads again.
 _BUFFER_SIZE = 1 << 18
 _buffers: WeakKeyDictionary[asyncio.AbstractEventLoop, memoryview] = WeakKeyDictionary()
@@ -124,13 +127,15 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             self._regulate()
 
     def eof_received(self) -> bool:
-        """Take the end of the peer's bytes; go on writing where the closing handshake is still ours to end."""
+        """Take the end of the peer's bytes; go on writing where our Close frame is still to be written."""
         self._eof = True
         transport = self._transport
         assert transport is not None
         if self._connection.held_back:  # over TLS, the end may come with the bytes before it, though reading is paused
             self._take_the_rest()
-        keep_open: bool = self._connection.close_owed and transport.can_write_eof()
+        connection = self._connection
+        unwritten = connection.close_owed or (connection.finished and connection.unsent_size > 0)
+        keep_open: bool = unwritten and transport.can_write_eof()
         self._begin_closing()
         if not keep_open:
             self._held = False
@@ -287,10 +292,13 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
             self._push()
 
     def _start_deadline(self, share: float) -> None:
-        """Give the closing handshake that share of its time."""
+        """Give the closing handshake that share of its time; where that has no limit, the application has one."""
         self._stop_timer()
-        if self._options.close_timeout is not None:
-            self._timer = self._loop.call_later(self._options.close_timeout * share, self._on_deadline)
+        timeout = self._options.close_timeout
+        if timeout is not None:
+            self._timer = self._loop.call_later(timeout * share, self._on_deadline)
+        elif self._held:
+            self._timer = self._loop.call_later(_PATIENCE_WITHOUT_TIMEOUT, self._on_deadline)
 
     def _wake_at(self, when: float) -> None:
         """Have `_keep_alive` called at about `when`, by the clock of the loop."""
@@ -316,6 +324,10 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def _close_transport(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.close()
+
     def _shut_down(self) -> None:
         """End our side of TCP once neither side has anything more to say.
 
@@ -328,7 +340,8 @@ class Channel(ChannelLane, asyncio.Protocol, asyncio.BufferedProtocol):
         if transport is None or transport.is_closing() or not connection.finished or connection.unsent_size:
             return
         if self._eof:
-            transport.close()
+            # Not at once: one of asyncio's that is closed within `resume_writing` calls `connection_lost` twice.
+            self._loop.call_soon(self._close_transport)
         elif self._role is Role.SERVER:
             end_output(transport)
 

@@ -77,11 +77,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Talk to the server until the input or the connection ends; 1 where it failed or was lost."""
+    """Talk to the server until the input, the output or the connection ends; 1 where it failed or was lost."""
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(AttributeError):
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    return loop.run(_connect(args))
+    try:
+        return loop.run(_connect(args))
+    except BrokenPipeError:  # nobody reads what we print, such as `head` that has had its lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would fail at exit
+        return 0
 
 
 def _header(text: str) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import sys
 from typing import Any
 from urllib.parse import unquote
@@ -45,8 +46,8 @@ def adopter_of(config: Config) -> Adopter:
 
 
 def _time(seconds: float | None) -> float | None:
-    """Return a time of Uvicorn's settings, or None: 0 and less mean never there."""
-    return seconds if seconds is not None and seconds > 0 else None
+    """Return a time of Uvicorn's settings, or None: 0, less and infinity mean never there."""
+    return seconds if seconds is not None and 0 < seconds < math.inf else None
 
 
 def new_handshake(config: Config) -> ServerHandshake:
