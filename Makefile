@@ -185,8 +185,9 @@ fuzz-kernels: $(KERNEL_FILES) ## compare the C kernels with a slow reference on 
 
 # What builds packages or reads sources has nothing to sanitize, and a browser is no place for another program's
 # sanitizer. A server's memory can't be judged there, since freed blocks are kept for a while: bad peers come without.
+# Nor can Python, where it can't have the memory that it asks for.
 SANITIZED := build/sanitize/lib
-UNSANITIZED := tests/browser $(patsubst %,tests/test_%.py,build chaos layers soak)
+UNSANITIZED := tests/browser $(patsubst %,tests/test_%.py,build chaos interrupted layers soak)
 SANITIZING = LD_PRELOAD="$$($${CC:-gcc} -print-file-name=libasan.so)" UBSAN_OPTIONS=print_stacktrace=1 \
 	PYTHONMALLOC=malloc PYTHONPATH=$(SANITIZED) WSCODEC_BACKEND=compiled
 sanitize: $(DEV) $(NODE) $(KERNEL_TESTS)/driver-sanitized ## run all tests with the address and undefined-behaviour sanitizers (twenty minutes)
