@@ -173,7 +173,10 @@ async def test_process_request_may_have_a_task_that_sends(call: str) -> None:
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="tasks can't be eager")
 async def test_eager_handlers_and_tasks_of_on_open_send_first() -> None:
-    asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
+    loop = asyncio.get_running_loop()
+    if type(loop).__module__.startswith("uvloop"):
+        pytest.skip("on Python 3.13 uvloop says more to the factory of eager tasks than that takes")
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]
     greetings = []
 
     def on_open(ws: WebSocket) -> None:
