@@ -68,4 +68,4 @@ def lose_decoder(_: object) -> None:
 
 @pytest.mark.usefixtures("traced")
 def test_one_lost_reference_a_round_is_seen() -> None:
-    assert not settles([*cases_of("decoder"), lose_decoder])
+    assert not settles([*cases_of("decoder")[:8], lose_decoder])
