@@ -61,6 +61,8 @@ class WebSocketError(Exception):
 class ProtocolError(WebSocketError):
     """The peer broke a rule of RFC 6455 sections 5 to 8.
 
+    With the close code 1011 it is none of the peer's: an exception has stopped an earlier call half-way.
+
     Attributes:
         close_code: what to say in the Close frame (RFC 6455 §7.4.1).
         reason: why, in words.
